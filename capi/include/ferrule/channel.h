@@ -1,0 +1,371 @@
+/**
+ * Channels: messages that arrive whole or not at all.
+ *
+ * Addresses: `pipe:/path`, `pipe:@abstract` (Linux), `pipe:name` (a private short path in the
+ * user's runtime directory), `fifo:IN,OUT`, `tcp:HOST:PORT`, `fd:N`.
+ *
+ * A channel is closed with fer_channel_close() (flush, goodbye, wait for the peer's) or
+ * fer_channel_abort(). Close is not free: see ferrule/handle.h.
+ */
+#ifndef FERRULE_CHANNEL_H
+#define FERRULE_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "export.h"
+#include "status.h"
+#include "types.h"
+
+FER_BEGIN_DECLS
+
+/** How messages look on the transport: docs/wire-format.md. */
+typedef enum fer_wire {
+    FER_WIRE_NATIVE = 0, /**< typed frames with a handshake, goodbye and handles */
+    FER_WIRE_PLAIN = 1   /**< a 32-bit length, then the payload: as aea has it */
+} fer_wire;
+
+/** One message. The layout never changes. */
+typedef struct fer_message {
+    const void *data;           /**< the payload; may be NULL when size is 0 */
+    size_t size;                /**< in bytes */
+    fer_handle *const *handles; /**< the handles that came with it; NULL when there are none */
+    size_t handle_count;        /**< how many */
+} fer_message;
+
+/** How a channel behaves. 0 in a field means the default. Times in milliseconds, negative: none. */
+typedef struct fer_channel_options {
+    uint32_t struct_size;         /**< sizeof(fer_channel_options) */
+    uint32_t flags;               /**< none yet: 0 */
+    int32_t wire;                 /**< a fer_wire */
+    uint32_t max_handles;         /**< handles accepted with a message, up to 64; default none */
+    uint64_t max_message;         /**< bytes in a message, up to 4 GiB - 1; default 64 MiB */
+    uint64_t high_water;          /**< queued bytes above which to wait for drain; default 1 MiB */
+    uint64_t hard_cap;            /**< queued bytes above which to refuse; default 64 MiB */
+    int64_t connect_timeout_ms;   /**< until there is a listener; default 10 s */
+    int64_t handshake_timeout_ms; /**< until the peer has said hello; default 5 s */
+    int64_t close_timeout_ms;     /**< until the peer has said goodbye; default 5 s */
+} fer_channel_options;
+
+/* clang-format off */
+#define FER_CHANNEL_OPTIONS_INIT { sizeof(fer_channel_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+/* clang-format on */
+
+/** What is known about a channel. Set `struct_size` before the call. */
+typedef struct fer_channel_info {
+    uint32_t struct_size;      /**< sizeof(fer_channel_info) */
+    uint32_t flags;            /**< none yet: 0 */
+    int32_t wire;              /**< a fer_wire */
+    uint32_t version;          /**< of the native wire, agreed with the peer; 0 on the plain one */
+    uint64_t max_message;      /**< the largest message that this side takes, in bytes */
+    uint64_t peer_max_message; /**< the largest message that the peer takes, in bytes */
+    uint32_t max_handles;      /**< handles that this side takes with a message */
+    uint32_t peer_max_handles; /**< handles that the peer takes with a message */
+    uint64_t queued;           /**< bytes that are accepted and that the kernel does not have yet */
+    uint64_t high_water;       /**< the mark above which the channel is not writable */
+} fer_channel_info;
+
+/* clang-format off */
+#define FER_CHANNEL_INFO_INIT { sizeof(fer_channel_info), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+/* clang-format on */
+
+/**
+ * The end of fer_channel_connect().
+ *
+ * `status` FER_OK: the channel is open. Otherwise it is of no more use: close it.
+ */
+typedef void (*fer_channel_connected_cb)(fer_channel *channel, fer_status status, void *user);
+
+/**
+ * Messages came, or the channel ended.
+ *
+ * `status` FER_OK: `count` messages, at least one, valid until the callback returns. Otherwise no
+ * messages, and the callback comes no more: FER_EOF after the peer's goodbye, FER_ECONNRESET when
+ * the peer died, FER_EPROTO, FER_EMSGSIZE, FER_ECANCELED after a close on this side.
+ */
+typedef void (*fer_messages_cb)(fer_channel *channel, fer_status status,
+                                const fer_message *messages, size_t count, void *user);
+
+/** The end of a send. `status` FER_OK: the kernel has the whole message. */
+typedef void (*fer_sent_cb)(fer_channel *channel, fer_status status, void *user);
+
+/** The queue fell below the high-water mark after having been above it. */
+typedef void (*fer_drain_cb)(fer_channel *channel, void *user);
+
+/**
+ * The end of a channel. Nothing of it calls back after this.
+ *
+ * `status` FER_OK: everything was flushed, and the peer said goodbye. FER_ETIMEDOUT: it did not in
+ * time. FER_ECANCELED: aborted. Otherwise why the channel had ended before.
+ */
+typedef void (*fer_channel_closed_cb)(fer_channel *channel, fer_status status, void *user);
+
+/**
+ * Check an address without using it.
+ *
+ * @param address  text.
+ * Ownership: nothing changes hands.
+ * Thread: any.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL for NULL; FER_EADDRESS, and fer_status_detail() says what is wrong.
+ * Seed: none.
+ */
+FER_API fer_status fer_address_check(const char *address);
+
+/**
+ * Connect to a server. Tries again until somebody listens or the time is up.
+ *
+ * @param loop          the loop to put the channel on.
+ * @param address       where the server is.
+ * @param options       or NULL for the defaults.
+ * @param cb            one-shot.
+ * @param user          passed to `cb`.
+ * @param[out] channel  receives the channel; NULL after an error.
+ * Ownership: the caller owns one reference; address and options are copied.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_EADDRESS; FER_ENOTSUP for a transport or wire that is not to be
+ *         had here; FER_ENAMETOOLONG; FER_EACCES; FER_ENOMEM; FER_EMFILE; FER_ECLOSED; FER_ETHREAD;
+ *         FER_EFORK. `cb` gets FER_ETIMEDOUT, FER_ECONNREFUSED or FER_ENOENT when nobody listened in
+ *         time, FER_EPROTO or FER_EVERSION after a bad handshake, FER_ECONNRESET, FER_ECANCELED.
+ * Seed: aea `IPCChannelClient.connect`.
+ */
+FER_API fer_status fer_channel_connect(fer_loop *loop, const char *address,
+                                       const fer_channel_options *options,
+                                       fer_channel_connected_cb cb, void *user,
+                                       fer_channel **channel);
+
+/**
+ * Take one more reference.
+ *
+ * @param channel  a channel, or NULL, which is ignored.
+ * Ownership: the caller owns one more reference.
+ * Thread: any.
+ * Callbacks: may be called from any callback.
+ * @return `channel`.
+ * Seed: none.
+ */
+FER_API fer_channel *fer_channel_ref(fer_channel *channel);
+
+/**
+ * Drop a reference. When it was the last of an open channel, the loop aborts the channel.
+ *
+ * @param channel  a channel, or NULL, which is ignored.
+ * Ownership: takes the caller's reference.
+ * Thread: any.
+ * Callbacks: may be called from any callback.
+ * @return nothing.
+ * Seed: none.
+ */
+FER_API void fer_channel_unref(fer_channel *channel);
+
+/**
+ * The loop that a channel is on.
+ *
+ * @param channel  the channel.
+ * Ownership: no reference is given; the channel holds one.
+ * Thread: any.
+ * Callbacks: may be called from any callback.
+ * @return the loop; NULL for NULL and for a blocking channel.
+ * Seed: none.
+ */
+FER_API fer_loop *fer_channel_loop(const fer_channel *channel);
+
+/**
+ * Receive messages. Until this is called, what the peer sends waits in the kernel.
+ *
+ * @param channel    an open channel.
+ * @param cb         registered.
+ * @param user       passed to `cb` and `finalizer`.
+ * @param finalizer  called once with `user` after the last call, also when this call fails; may be
+ *                   NULL.
+ * Ownership: `user` is the library's until `finalizer` is called.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback; `cb` may call anything.
+ * @return FER_OK; FER_EINVAL; FER_EALREADY for a second receiver; FER_ENOTCONN before it is open;
+ *         FER_ENOTSUP on a blocking channel; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: aea `IPCChannelClient.read`.
+ */
+FER_API fer_status fer_channel_receive(fer_channel *channel, fer_messages_cb cb, void *user,
+                                       fer_finalizer finalizer);
+
+/**
+ * Stop receiving for now. Nothing is lost: what comes waits in the kernel.
+ *
+ * @param channel  a channel that receives; pausing twice changes nothing.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback; the batch being delivered is delivered whole.
+ * @return FER_OK; FER_EINVAL; FER_ENOTCONN without a receiver; FER_ENOTSUP on a blocking channel;
+ *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_pause(fer_channel *channel);
+
+/**
+ * Receive again after fer_channel_pause().
+ *
+ * @param channel  a channel that receives; resuming twice changes nothing.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return as fer_channel_pause().
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_resume(fer_channel *channel);
+
+/**
+ * Send a message. It is accepted whole or refused whole.
+ *
+ * The first message of a loop turn on an idle channel is written at once; those after it leave
+ * together at the end of the turn, or sooner when 64 KiB have gathered.
+ *
+ * @param channel       an open channel.
+ * @param parts         the payload, in `count` pieces that become one message.
+ * @param count         how many pieces; 0 sends an empty message.
+ * @param handles       handles to pass with it; NULL when there are none.
+ * @param handle_count  how many.
+ * @param cb            one-shot; may be NULL.
+ * @param user          passed to `cb`.
+ * Ownership: with `cb`, the bytes stay the caller's and must not change until it is called; the
+ *            array `parts` may go at once. Without, what the kernel does not take at once is copied.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EAGAIN when the queue is at its hard cap; FER_EMSGSIZE over this side's or the
+ *         peer's limit; FER_ENOTSUP for handles that the peer or the transport does not take, and on
+ *         a blocking channel; FER_EINVAL, also for an empty message on the plain wire; FER_ENOTCONN
+ *         before it is open; FER_EPIPE after the peer's goodbye; FER_ECONNRESET; FER_ENOMEM;
+ *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: aea `IPCChannelClient.write`.
+ */
+FER_API fer_status fer_channel_send(fer_channel *channel, const fer_bytes *parts, size_t count,
+                                    fer_handle *const *handles, size_t handle_count, fer_sent_cb cb,
+                                    void *user);
+
+/**
+ * Whether the queue is below the high-water mark. When it is not, wait for drain before sending.
+ *
+ * @param channel  a channel.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return 1 or 0; 0 for NULL and for a channel that cannot send.
+ * Seed: none.
+ */
+FER_API int fer_channel_is_writable(const fer_channel *channel);
+
+/**
+ * Be told when the queue has fallen below half the high-water mark after having been above it.
+ *
+ * @param channel    a channel.
+ * @param cb         registered; replaces the present one; NULL removes it.
+ * @param user       passed to `cb` and `finalizer`.
+ * @param finalizer  called once with `user` after the last call, also when this call fails; may be
+ *                   NULL.
+ * Ownership: `user` is the library's until `finalizer` is called.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback; `cb` may call anything.
+ * @return FER_OK; FER_EINVAL; FER_ENOTSUP on a blocking channel; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_on_drain(fer_channel *channel, fer_drain_cb cb, void *user,
+                                        fer_finalizer finalizer);
+
+/**
+ * Flush what was sent, say goodbye, wait for the peer's goodbye, close.
+ *
+ * The wait ends after `close_timeout_ms`. Messages that arrive during it are dropped, and a
+ * receiver gets FER_ECANCELED at once. Closing again is allowed.
+ *
+ * @param channel  the channel.
+ * @param cb       one-shot; may be NULL. Also called for a channel that is closed already.
+ * @param user     passed to `cb`.
+ * Ownership: the caller's reference stays the caller's.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_ENOMEM (nothing was done); FER_ENOTSUP on a blocking channel;
+ *         FER_ETHREAD; FER_EFORK.
+ * Seed: aea `IPCChannelClient.close`.
+ */
+FER_API fer_status fer_channel_close(fer_channel *channel, fer_channel_closed_cb cb, void *user);
+
+/**
+ * Close at once: nothing is flushed and no goodbye is said. Also ends a close that waits.
+ *
+ * @param channel  the channel.
+ * Ownership: the caller's reference stays the caller's.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_abort(fer_channel *channel);
+
+/**
+ * Whether fer_channel_close() or fer_channel_abort() was called.
+ *
+ * @param channel  the channel.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return 1 or 0; 1 for NULL.
+ * Seed: none.
+ */
+FER_API int fer_channel_is_closing(const fer_channel *channel);
+
+/**
+ * What is known about a channel.
+ *
+ * @param channel      the channel.
+ * @param[in,out] info with `struct_size` set; that much of it is filled in.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_get_info(const fer_channel *channel, fer_channel_info *info);
+
+/**
+ * Choose whether the channel keeps fer_loop_run() from returning while it waits for something.
+ *
+ * @param channel  the channel.
+ * @param hold     1 (what a new channel has) or 0.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_ENOTSUP on a blocking channel; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_hold_loop(fer_channel *channel, int hold);
+
+/**
+ * Attach a pointer of your own.
+ *
+ * @param channel    the channel.
+ * @param data       what fer_channel_data() gives.
+ * @param finalizer  called once with `data` when it is replaced or the memory of the channel goes,
+ *                   also when this call fails; may be NULL. Runs in the thread that caused it.
+ * Ownership: `data` is the library's until `finalizer` is called.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_ETHREAD; FER_EFORK. Works on a closed channel too.
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_set_data(fer_channel *channel, void *data, fer_finalizer finalizer);
+
+/**
+ * The pointer that fer_channel_set_data() attached.
+ *
+ * @param channel  the channel.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return the pointer; NULL when there is none.
+ * Seed: none.
+ */
+FER_API void *fer_channel_data(const fer_channel *channel);
+
+FER_END_DECLS
+
+#endif

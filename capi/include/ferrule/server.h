@@ -1,0 +1,145 @@
+/**
+ * Servers: accept channels at an address.
+ */
+#ifndef FERRULE_SERVER_H
+#define FERRULE_SERVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "channel.h"
+#include "export.h"
+#include "status.h"
+#include "types.h"
+
+FER_BEGIN_DECLS
+
+/**
+ * A client is connected, or one could not be.
+ *
+ * `status` FER_OK: `channel` is open, and its one reference is the callee's. An error: `channel` is
+ * NULL; a client failed the handshake or could not be accepted; the server goes on.
+ */
+typedef void (*fer_server_channel_cb)(fer_server *server, fer_status status, fer_channel *channel,
+                                      void *user);
+
+/** The end of a server. Nothing of it calls back after this. */
+typedef void (*fer_server_closed_cb)(fer_server *server, void *user);
+
+/**
+ * Listen at an address.
+ *
+ * @param loop         the loop to put the server and its channels on.
+ * @param address      where to listen.
+ * @param options      of the channels; NULL for the defaults.
+ * @param cb           registered.
+ * @param user         passed to `cb` and `finalizer`.
+ * @param finalizer    called once with `user` after the last call, also when this call fails; may
+ *                     be NULL.
+ * @param[out] server  receives the server; NULL after an error.
+ * Ownership: the caller owns one reference; address and options are copied; `user` is the
+ *            library's until `finalizer` is called.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback; `cb` may call anything.
+ * @return FER_OK; FER_EINVAL; FER_EADDRESS; FER_ENOTSUP for a transport or wire that is not to be had
+ *         here; what fer_pipe_bind() and fer_stream_listen() give.
+ * Seed: aea `IPCChannel.connect`.
+ */
+FER_API fer_status fer_server_listen(fer_loop *loop, const char *address,
+                                     const fer_channel_options *options, fer_server_channel_cb cb,
+                                     void *user, fer_finalizer finalizer, fer_server **server);
+
+/**
+ * Take one more reference.
+ *
+ * @param server  a server, or NULL, which is ignored.
+ * Ownership: the caller owns one more reference.
+ * Thread: any.
+ * Callbacks: may be called from any callback.
+ * @return `server`.
+ * Seed: none.
+ */
+FER_API fer_server *fer_server_ref(fer_server *server);
+
+/**
+ * Drop a reference. When it was the last of an open server, the loop closes the server.
+ *
+ * @param server  a server, or NULL, which is ignored.
+ * Ownership: takes the caller's reference.
+ * Thread: any.
+ * Callbacks: may be called from any callback.
+ * @return nothing.
+ * Seed: none.
+ */
+FER_API void fer_server_unref(fer_server *server);
+
+/**
+ * The loop that a server is on.
+ *
+ * @param server  the server.
+ * Ownership: no reference is given; the server holds one.
+ * Thread: any.
+ * Callbacks: may be called from any callback.
+ * @return the loop; NULL for NULL and for a blocking server.
+ * Seed: none.
+ */
+FER_API fer_loop *fer_server_loop(const fer_server *server);
+
+/**
+ * Stop listening. Clients that have not said hello are dropped; channels that were given out live on.
+ *
+ * @param server  the server; closing again is allowed. Also for a blocking server.
+ * @param cb      one-shot; may be NULL; must be NULL for a blocking server. Also called for a server
+ *                that is closed already.
+ * @param user    passed to `cb`.
+ * Ownership: the caller's reference stays the caller's.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_ENOMEM (nothing was done); FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_server_close(fer_server *server, fer_server_closed_cb cb, void *user);
+
+/**
+ * Whether fer_server_close() was called.
+ *
+ * @param server  the server.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return 1 or 0; 1 for NULL.
+ * Seed: none.
+ */
+FER_API int fer_server_is_closing(const fer_server *server);
+
+/**
+ * The address at which clients find the server.
+ *
+ * @param server       the server.
+ * @param[out] buffer  receives the address, ended by a NUL byte.
+ * @param[in,out] size the size of `buffer` in bytes; receives the length without the NUL byte, or
+ *                     what would be needed with it after FER_ENOBUFS.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_ENOBUFS; FER_EINVAL; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: aea `IPCChannel.in_path`.
+ */
+FER_API fer_status fer_server_address(const fer_server *server, char *buffer, size_t *size);
+
+/**
+ * Choose whether the server keeps fer_loop_run() from returning.
+ *
+ * @param server  the server.
+ * @param hold    1 (what a new server has) or 0.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_ENOTSUP on a blocking server; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_server_hold_loop(fer_server *server, int hold);
+
+FER_END_DECLS
+
+#endif

@@ -1,0 +1,93 @@
+/**
+ * The frame codec of both wires. Pure: no I/O, no uv, no memory of its own.
+ *
+ * docs/wire-format.md describes the bytes, tests/vectors/frames.json holds examples.
+ */
+#ifndef FER_IMPL_FRAME_H
+#define FER_IMPL_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferrule/channel.h"
+#include "ferrule/status.h"
+
+enum {
+    FER__FRAME_HELLO = 1,   /**< first frame of either side on the native wire */
+    FER__FRAME_MESSAGE = 2, /**< a message */
+    FER__FRAME_HANDLE = 3,  /**< one passed handle rides on this frame */
+    FER__FRAME_GOODBYE = 4, /**< nothing more will come; payload empty */
+    FER__FRAME_SKIPPABLE =
+        128 /**< this kind and those above are skipped by who does not know them */
+};
+
+enum {
+    FER__HEADER_MAX = 8,          /**< the larger of the two header sizes */
+    FER__NATIVE_HEADER = 8,       /**< u8 kind | u8 handles | u16 0 | u32be length */
+    FER__PLAIN_HEADER = 4,        /**< u32be length; length 0 is the goodbye */
+    FER__HELLO_SIZE = 28,         /**< payload of the HELLO that this version sends */
+    FER__HELLO_MAX = 4096,        /**< a longer HELLO is a protocol error */
+    FER__HANDLE_PAYLOAD_MAX = 64, /**< a longer HANDLE frame is a protocol error */
+    FER__SKIP_MAX = 1 << 20,      /**< a longer skippable frame is a protocol error */
+    FER__HANDLES_MAX = 64         /**< handles that one message can carry */
+};
+
+/** The version of the native wire that this library speaks. */
+enum { FER__WIRE_VERSION = 1 };
+
+/** A frame's header, decoded. On the plain wire `kind` is MESSAGE, or GOODBYE for length 0. */
+typedef struct fer__header {
+    uint8_t kind;
+    uint8_t handles; /**< MESSAGE: how many HANDLE frames before it are its own */
+    uint32_t length; /**< of the payload, in bytes */
+} fer__header;
+
+/** What this side tells the peer, and the reverse. */
+typedef struct fer__hello {
+    uint16_t version_min;
+    uint16_t version_max;
+    uint32_t features;    /**< none yet: 0; unknown bits are ignored */
+    uint64_t max_message; /**< the largest message taken, in bytes */
+    uint32_t max_handles; /**< the most handles taken with a message */
+} fer__hello;
+
+/** What the receiver takes. */
+typedef struct fer__limits {
+    uint64_t max_message;
+    uint32_t max_handles;
+} fer__limits;
+
+/** How many bytes a header has on `wire`. */
+size_t fer__header_size(fer_wire wire);
+
+/** Encode a header into `out`, which has room for fer__header_size(wire). Returns that size. */
+size_t fer__header_encode(fer_wire wire, const fer__header *header, uint8_t *out);
+
+/**
+ * Decode fer__header_size(wire) bytes, and check them against `limits`.
+ *
+ * FER_OK; FER_EPROTO for an unknown kind below 128, a reserved field that is not 0, a HELLO,
+ * GOODBYE, HANDLE or skippable frame of a wrong length, or more handles than taken; FER_EMSGSIZE
+ * for a MESSAGE over the limit.
+ */
+fer_status fer__header_decode(fer_wire wire, const uint8_t *bytes, const fer__limits *limits,
+                              fer__header *header);
+
+/** Encode header and payload of a HELLO into `out` (FER__NATIVE_HEADER + FER__HELLO_SIZE bytes). */
+size_t fer__hello_encode(const fer__hello *hello, uint8_t *out);
+
+/**
+ * Check that `bytes`, `size` of at most FER__NATIVE_HEADER that came first on a native wire, can be
+ * the start of a HELLO. FER_EPROTO, with a detail that suggests the plain wire, when they cannot.
+ */
+fer_status fer__hello_check_start(const uint8_t *bytes, size_t size);
+
+/**
+ * Decode the payload of a HELLO, and agree on a version.
+ *
+ * FER_OK and the highest common version; FER_EPROTO for wrong magic or size; FER_EVERSION.
+ */
+fer_status fer__hello_decode(const uint8_t *payload, size_t size, fer__hello *hello,
+                             uint32_t *version);
+
+#endif

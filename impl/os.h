@@ -1,0 +1,138 @@
+/**
+ * The operating system: every system call of the library that libuv does not make is behind this.
+ *
+ * os_posix.c implements it for Linux and macOS. Descriptors made here are close-on-exec, and writing
+ * never raises SIGPIPE. Functions return FER_OK or a status made of errno; EINTR is retried, except
+ * in fer__os_wait(). `errno` is left as it was found.
+ */
+#ifndef FER_IMPL_OS_H
+#define FER_IMPL_OS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "ferrule/handle.h"
+#include "ferrule/status.h"
+
+typedef int fer__fd;
+#define FER__NO_FD (-1)
+
+enum { FER__IOV_MAX = 256 }; /**< pieces that one call of fer__os_send() takes */
+
+/* Sockets. */
+
+/** A Unix domain stream socket: non-blocking, close-on-exec. */
+fer_status fer__os_socket_pipe(fer__fd *fd);
+
+/** A connected pair of them. */
+fer_status fer__os_socket_pair(fer__fd fds[2]);
+
+/** Close; FER__NO_FD is ignored. */
+void fer__os_close(fer__fd fd);
+
+/** Check that `fd` is a Unix domain stream socket: FER_EBADF, FER_ENOTSOCK, FER_EPROTOTYPE. */
+fer_status fer__os_check_pipe(fer__fd fd);
+
+/** Whether the socket listens. */
+int fer__os_is_listening(fer__fd fd);
+
+/** Make the system's buffers for sending as large as `size` bytes if it allows that. Never fails. */
+void fer__os_want_send_buffer(fer__fd fd, int size);
+
+/** The O_NONBLOCK state: 1 or 0; negative when `fd` is bad. */
+int fer__os_get_nonblocking(fer__fd fd);
+fer_status fer__os_set_nonblocking(fer__fd fd, int on);
+
+fer_status fer__os_listen(fer__fd fd, int backlog);
+
+/** Accept one connection: non-blocking, close-on-exec. FER_EAGAIN when none waits. */
+fer_status fer__os_accept(fer__fd listener, fer__fd *fd);
+
+/** Start to connect to a pipe name. FER_EAGAIN: the listener's queue is full, try again later. */
+fer_status fer__os_connect_pipe(fer__fd fd, const char *name, size_t size);
+
+/** Take the pending error of a socket: FER_OK when there is none. */
+fer_status fer__os_socket_error(fer__fd fd);
+
+fer_status fer__os_shutdown_write(fer__fd fd);
+
+/** What a write or read did not transfer. */
+enum {
+    FER__RECV_TRUNCATED = 1 /**< descriptors came that were not asked for; the kernel closed them */
+};
+
+/** Write without blocking, whatever the mode of `fd`. FER_EAGAIN when nothing could be written. */
+fer_status fer__os_send(fer__fd fd, const struct iovec *parts, size_t count, size_t *written);
+
+/**
+ * Read without blocking, whatever the mode of `fd`. FER_EOF at the end of the stream, FER_EAGAIN when
+ * nothing is there. No descriptor is ever taken: `flags` gets FER__RECV_TRUNCATED when some came.
+ */
+fer_status fer__os_recv(fer__fd fd, const struct iovec *parts, size_t count, size_t *got,
+                        uint32_t *flags);
+
+/** As fer__os_recv(), but may block; only for a descriptor in blocking mode. EINTR is FER_EINTR. */
+fer_status fer__os_recv_blocking(fer__fd fd, const struct iovec *parts, size_t count, size_t *got,
+                                 uint32_t *flags);
+
+enum { FER__WAIT_READ = 1, FER__WAIT_WRITE = 2 };
+
+/** One descriptor to wait for. */
+typedef struct fer__wait {
+    fer__fd fd;
+    uint32_t events; /**< FER__WAIT_* */
+    uint32_t ready;  /**< receives FER__WAIT_*; an error on `fd` sets what was asked for */
+} fer__wait;
+
+/**
+ * Wait until one of `waits` is ready. `timeout_ms` negative: no limit.
+ * FER_OK; FER_ETIMEDOUT; FER_EINTR; FER_ENOMEM for more than the system takes.
+ */
+fer_status fer__os_wait(fer__wait *waits, size_t count, int64_t timeout_ms);
+
+/** Milliseconds of a clock that only goes forward. */
+int64_t fer__os_now(void);
+
+/* Names of pipes. */
+
+/** What fer__os_bind_pipe() made, so that it can be removed again. */
+typedef struct fer__bound {
+    char *path;      /**< NUL-ended copy, or NULL for an abstract name */
+    uint64_t device; /**< of the socket file */
+    uint64_t inode;
+    int keep; /**< do not remove the file */
+} fer__bound;
+
+/**
+ * Check a name: FER_EINVAL when it is empty or a path with a NUL byte inside, FER_ENOTSUP for an abstract
+ * one where there are none, FER_ENAMETOOLONG for an abstract one that does not fit.
+ */
+fer_status fer__os_check_name(const char *name, size_t size);
+
+/**
+ * Bind and listen, with the file's mode right from the first instant and a stale socket replaced
+ * under a lock: see fer_pipe_bind(). `mode` holds permission bits, `keep` leaves the file at the end.
+ */
+fer_status fer__os_bind_pipe(fer__fd fd, const char *name, size_t size, uint32_t mode, int keep,
+                             int backlog, fer__bound *bound);
+
+/** Remove the socket file if it is still the one that was bound, and free what `bound` holds. */
+void fer__os_unbind_pipe(fer__bound *bound);
+
+/** The name of a socket (peer 0) or of its peer (peer 1); see fer_pipe_getsockname() for `size`. */
+fer_status fer__os_pipe_name(fer__fd fd, int peer, char *buffer, size_t *size);
+
+/**
+ * The path of a short name in the user's private directory, which is made if need be and whose owner
+ * and mode are checked: $XDG_RUNTIME_DIR/ferrule, or a directory of the user's own in /tmp.
+ * `path` has room for `room` bytes with the NUL. FER_EPERM, with a detail, when the directory is not private.
+ */
+fer_status fer__os_runtime_path(const char *name, size_t size, char *path, size_t room);
+
+/* Threads and processes. */
+
+/** A number that is the same in one process and another in the child of a fork. 0 on no memory. */
+uint64_t fer__os_process_mark(void);
+
+#endif

@@ -16,9 +16,9 @@ int fer__status_errno(fer_status status);
 const char *fer__status_detail(void);
 
 #if defined(__GNUC__)
-#define FER__PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define FER__PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
-#define FER__PRINTF(format, first)
+#define FER__PRINTF(text, first)
 #endif
 
 /** Return `status`, and let fer_status_detail() say the text made of `format`. */

@@ -15,7 +15,8 @@
 enum {
     FER__FRAME_HELLO = 1,   /**< first frame of either side on the native wire */
     FER__FRAME_MESSAGE = 2, /**< a message */
-    FER__FRAME_HANDLE = 3,  /**< one passed handle rides on this frame */
+    FER__FRAME_HANDLE = 3,  /**< one passed handle rides on it; payload 1 to 64 bytes, the first of
+                               them the handle's fer_kind */
     FER__FRAME_GOODBYE = 4, /**< nothing more will come; payload empty */
     FER__FRAME_SKIPPABLE =
         128 /**< this kind and those above are skipped by who does not know them */
@@ -42,7 +43,10 @@ typedef struct fer__header {
     uint32_t length; /**< of the payload, in bytes */
 } fer__header;
 
-/** What this side tells the peer, and the reverse. */
+/**
+ * What this side tells the peer, and the reverse. The payload: the 8 bytes "FERRULE\n", then the
+ * fields in this order, big-endian. A longer payload is allowed; what follows is ignored.
+ */
 typedef struct fer__hello {
     uint16_t version_min;
     uint16_t version_max;
@@ -67,8 +71,9 @@ size_t fer__header_encode(fer_wire wire, const fer__header *header, uint8_t *out
  * Decode fer__header_size(wire) bytes, and check them against `limits`.
  *
  * FER_OK; FER_EPROTO for an unknown kind below 128, a reserved field that is not 0, a HELLO,
- * GOODBYE, HANDLE or skippable frame of a wrong length, or more handles than taken; FER_EMSGSIZE
- * for a MESSAGE over the limit.
+ * GOODBYE, HANDLE or skippable frame of a wrong length, handles on a frame other than MESSAGE, more
+ * handles than taken, or a HANDLE where none are taken; FER_EMSGSIZE for a MESSAGE over the limit.
+ * Which frame may come when is for the caller to check.
  */
 fer_status fer__header_decode(fer_wire wire, const uint8_t *bytes, const fer__limits *limits,
                               fer__header *header);

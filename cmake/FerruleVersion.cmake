@@ -1,0 +1,16 @@
+# ferrule_read_version(<header> <variable>)
+#
+# Reads FER_VERSION_MAJOR, _MINOR and _PATCH out of the header, so that the version is written once.
+function(ferrule_read_version header variable)
+  set(path "${CMAKE_CURRENT_SOURCE_DIR}/${header}")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${path}")
+  file(STRINGS "${path}" lines REGEX "^#define FER_VERSION_(MAJOR|MINOR|PATCH) +[0-9]+")
+  foreach(part IN ITEMS MAJOR MINOR PATCH)
+    if(NOT lines MATCHES "FER_VERSION_${part} +([0-9]+)")
+      message(FATAL_ERROR "${path}: no FER_VERSION_${part}")
+    endif()
+    list(APPEND numbers "${CMAKE_MATCH_1}")
+  endforeach()
+  list(JOIN numbers "." version)
+  set(${variable} "${version}" PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,129 @@
+"""The gate of the binary interface must fail where it should. Small libraries are compiled for it."""
+
+import contextlib
+import io
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import abi
+
+HEADER = '#define FER_API __attribute__((visibility("default")))\nFER_API int fer_one(int a);\n'
+SOURCE = '#include "ferrule.h"\nint fer_one(int a) { return a; }\n'
+MAP = "FERRULE_1.0 { global: fer_*; local: *; };\n"
+
+
+class Abi(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        include = self.folder / "include"
+        (include / "ferrule").mkdir(parents=True)
+        self.header(HEADER)
+        for name, value in {
+            "SYMBOLS": self.folder / "symbols.txt",
+            "BASELINE": self.folder / "baseline.abi",
+            "SUPPRESSIONS": self.folder / "suppressions.ini",
+        }.items():
+            self.enterContext(mock.patch.object(abi, name, value))
+        self.enterContext(mock.patch.object(abi.headers, "INCLUDE", include))
+        self.enterContext(mock.patch.object(abi.headers, "ROOT", self.folder))
+        functions = abi.headers.all_functions
+        self.enterContext(mock.patch.object(abi.headers, "all_functions", lambda: functions(include)))
+        (self.folder / "suppressions.ini").write_text("# none\n", encoding="utf-8")
+
+    def enterContext(self, context):  # unittest has it from Python 3.11 on
+        value = context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
+        return value
+
+    def header(self, text):
+        (self.folder / "include" / "ferrule.h").write_text(text, encoding="utf-8")
+
+    def library(self, source=SOURCE, soname=abi.SONAME, options=()):
+        (self.folder / "source.c").write_text(source, encoding="utf-8")
+        (self.folder / "source.map").write_text(MAP, encoding="utf-8")
+        path = str(self.folder / "libferrule.so")
+        subprocess.run(
+            [os.environ.get("CC", "cc"), "-g", "-shared", "-fPIC", "-o", path, str(self.folder / "source.c"),
+             f"-I{self.folder / 'include'}", f"-Wl,-soname,{soname}",
+             f"-Wl,--version-script={self.folder / 'source.map'}", *options],
+            check=True,
+        )  # fmt: skip
+        return path
+
+    def run_quietly(self, function, *arguments):
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            status = function(*arguments)
+        return status, output.getvalue()
+
+    def accept_symbols(self, *names):
+        (self.folder / "symbols.txt").write_text("".join(f"{name}@@FERRULE_1.0\n" for name in names), encoding="utf-8")
+
+    def test_symbols_as_expected(self):
+        self.accept_symbols("fer_one")
+        self.assertEqual(self.run_quietly(abi.check_symbols, self.library())[0], 0)
+
+    def test_new_symbol(self):
+        self.accept_symbols("fer_one")
+        self.header(HEADER + "FER_API int fer_two(void);\n")
+        status, output = self.run_quietly(abi.check_symbols, self.library(SOURCE + "int fer_two(void) { return 2; }\n"))
+        self.assertEqual(status, 1)
+        self.assertIn("+fer_two@@FERRULE_1.0", output)
+
+    def test_missing_symbol(self):
+        self.accept_symbols("fer_one", "fer_two")
+        status, output = self.run_quietly(abi.check_symbols, self.library())
+        self.assertEqual(status, 1)
+        self.assertIn("-fer_two@@FERRULE_1.0", output)
+
+    def test_exported_but_not_declared(self):
+        self.accept_symbols("fer_hidden", "fer_one")
+        library = self.library(SOURCE + "int fer_hidden(void) { return 2; }\n")
+        status, output = self.run_quietly(abi.check_symbols, library)
+        self.assertEqual(status, 1)
+        self.assertIn("+fer_hidden", output)
+
+    @unittest.skipUnless(shutil.which("abidw"), "abidw is not installed")
+    def test_changed_type(self):
+        header = HEADER + "typedef struct fer_pair { int a; } fer_pair;\nFER_API int fer_sum(const fer_pair *pair);\n"
+        source = SOURCE + "int fer_sum(const fer_pair *pair) { return pair->a; }\n"
+        self.header(header)
+        self.assertEqual(self.run_quietly(abi.accept, self.library(source)), (0, mock.ANY))
+        self.assertEqual(self.run_quietly(abi.check_diff, self.library(source))[0], 0)
+        self.header(header.replace("int a;", "int a; int b;"))
+        status, output = self.run_quietly(abi.check_diff, self.library(source))
+        self.assertEqual(status, 1)
+        self.assertIn("fer_pair", output)
+        self.header(header)
+        self.assertEqual(self.run_quietly(abi.check_diff, self.library(source))[0], 0)
+
+    @unittest.skipUnless(shutil.which("abidw"), "abidw is not installed")
+    def test_private_type_may_change(self):
+        header = HEADER + "typedef struct fer_loop fer_loop;\nFER_API int fer_size(const fer_loop *loop);\n"
+        body = "struct fer_loop { int a; %s };\nint fer_size(const fer_loop *loop) { return loop->a; }\n"
+        self.header(header)
+        self.assertEqual(self.run_quietly(abi.accept, self.library(SOURCE + body % "")), (0, mock.ANY))
+        self.assertEqual(self.run_quietly(abi.check_diff, self.library(SOURCE + body % "long b;")), (0, mock.ANY))
+
+    def test_machine_paths(self):
+        self.assertEqual(abi.machine_paths("<a path='/home/somebody/x.c' name='/' b='include/x.h'/>"), ["/home/somebody/x.c"])
+
+    def test_soname_and_needed(self):
+        status, output = self.run_quietly(abi.check_link, self.library(soname="libferrule.so.2"))
+        self.assertEqual(status, 1)
+        self.assertIn("the soname is", output)
+        self.assertIn("libuv is not among", output)
+
+    def test_forbidden_calls(self):
+        source = SOURCE + "#include <stdlib.h>\nint fer_two(void) { abort(); }\n"
+        status, output = self.run_quietly(abi.check_link, self.library(source))
+        self.assertEqual(status, 1)
+        self.assertIn("the library calls abort", output)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import List
 
 import headers
 
@@ -41,11 +40,11 @@ FORBIDDEN = {
 
 def run(*command: str) -> str:
     """The output of a command that must succeed."""
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, universal_newlines=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout
 
 
-def exported(library: str) -> List[str]:
+def exported(library: str) -> list[str]:
     """The defined dynamic symbols with their versions, sorted; the version nodes themselves left out."""
     symbols = []
     for line in run("nm", "-D", "--defined-only", "--with-symbol-versions", library).splitlines():
@@ -55,13 +54,13 @@ def exported(library: str) -> List[str]:
     return sorted(symbols)
 
 
-def undefined(library: str) -> List[str]:
+def undefined(library: str) -> list[str]:
     """The names that the library takes from others."""
     lines = run("nm", "-D", "--undefined-only", library).splitlines()
     return sorted({line.split()[-1].split("@")[0] for line in lines})
 
 
-def show_difference(expected: List[str], found: List[str], what: str) -> bool:
+def show_difference(expected: list[str], found: list[str], what: str) -> bool:
     """Prints how two lists differ, if they do."""
     if expected == found:
         return False
@@ -79,7 +78,9 @@ def check_symbols(library: str) -> int:
     names = [symbol.split("@")[0] for symbol in found]
     bad |= show_difference(declared, names, "the headers and the library differ")
     if bad:
-        print("If this is meant: scripts/abi.py accept build/dev/lib/libferrule.so, and say why in the commit.")
+        print(
+            "If this is meant: scripts/abi.py accept build/dev/lib/libferrule.so, and say why in the commit."
+        )
         return 1
     print(f"{len(found)} symbols, as expected")
     return 0
@@ -107,7 +108,7 @@ def write_abi(library: str, output: Path) -> None:
     output.write_text(text, encoding="utf-8")
 
 
-def machine_paths(text: str) -> List[str]:
+def machine_paths(text: str) -> list[str]:
     """Absolute paths in an interface description."""
     return [path for path in re.findall(r"=['\"](/[^'\"]*)['\"]", text) if len(path) > 1]
 
@@ -128,12 +129,14 @@ def check_diff(library: str) -> int:
             ["abidiff", "--suppressions", str(SUPPRESSIONS), str(BASELINE), str(present)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            universal_newlines=True,
+            text=True,
         )
     if done.returncode != 0:
         print(done.stdout)
         print(f"abidiff gave {done.returncode}: the interface is not that of {BASELINE.name}.")
-        print("If this is meant: scripts/abi.py accept build/dev/lib/libferrule.so, and say why in the commit.")
+        print(
+            "If this is meant: scripts/abi.py accept build/dev/lib/libferrule.so, and say why in the commit."
+        )
         return 1
     print("the interface is that of the baseline")
     return 0
@@ -174,7 +177,7 @@ def accept(library: str) -> int:
     return check_baseline() or check_symbols(library)
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     commands = {"symbols": check_symbols, "diff": check_diff, "link": check_link, "accept": accept}
     if arguments == ["baseline"]:
         return check_baseline()

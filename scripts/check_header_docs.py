@@ -11,7 +11,6 @@ Usage: check_header_docs.py [INCLUDE_FOLDER]
 import re
 import sys
 from pathlib import Path
-from typing import List, Set
 
 import headers
 
@@ -19,14 +18,14 @@ LABELS = ["@param", "Ownership:", "Thread:", "Callbacks:", "@return", "Seed:"]
 _LABEL = re.compile(r"^(@param(?:\[(?:in|out|in,out)\])?|@return|Ownership:|Thread:|Callbacks:|Seed:)(.*)$")
 
 
-def check_function(function: headers.Function, known: Set[str]) -> List[str]:
+def check_function(function: headers.Function, known: set[str]) -> list[str]:
     """What is wrong with the documentation of one function."""
     if function.doc is None:
         return ["has no documentation"]
     problems = []
     order = []
     parameters = []
-    texts = {}
+    texts: dict[str, str] = {}
     last = ""
     what = ""
     for line in function.doc.split("\n"):
@@ -68,7 +67,7 @@ def check_function(function: headers.Function, known: Set[str]) -> List[str]:
     return problems
 
 
-def check_text(text: str, header: str, known: Set[str]) -> List[str]:
+def check_text(text: str, header: str, known: set[str]) -> list[str]:
     """What is wrong in one header."""
     problems = []
     functions, types = headers.parse(text, header)
@@ -83,7 +82,7 @@ def check_text(text: str, header: str, known: Set[str]) -> List[str]:
     return problems
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     include = Path(arguments[0]) if arguments else headers.INCLUDE
     known = {name for name, _, _ in headers.statuses(include)}
     problems = []

@@ -12,19 +12,22 @@ Usage: check_layers.py [ROOT]
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, List, Optional, Set, Tuple
+from typing import Optional
 
 import headers
 
 PURE = ["frame", "address", "status"]
-SYSTEM = re.compile(r"<(sys/.*|unistd\.h|fcntl\.h|poll\.h|netinet/.*|arpa/.*|netdb\.h|dirent\.h|pwd\.h|signal\.h)>")
+SYSTEM = re.compile(
+    r"<(sys/.*|unistd\.h|fcntl\.h|poll\.h|netinet/.*|arpa/.*|netdb\.h|dirent\.h|pwd\.h|signal\.h)>"
+)
 # sys/uio.h has only the type of a vectored write.
 SYSTEM_IN_HEADERS = {"<sys/uio.h>"}
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(<[^>]+>|"[^"]+")', re.MULTILINE)
 
 
-def includes(path: Path) -> List[str]:
+def includes(path: Path) -> list[str]:
     """What a file includes, with its brackets or quotes."""
     return _INCLUDE.findall(path.read_text(encoding="utf-8"))
 
@@ -38,7 +41,7 @@ def resolve(root: Path, path: Path, include: str) -> Optional[Path]:
     return None
 
 
-def reached(root: Path, path: Path, seen: Set[Path]) -> Iterator[Tuple[Path, str]]:
+def reached(root: Path, path: Path, seen: set[Path]) -> Iterator[tuple[Path, str]]:
     """Every include that a file has, also through the project's own headers."""
     if path in seen:
         return
@@ -74,7 +77,9 @@ def check_pure(root: Path) -> Iterator[str]:
 
 def check_versions(root: Path) -> Iterator[str]:
     for path in sorted([*(root / "impl").glob("*.[ch]"), *(root / "capi").rglob("*.[ch]")]):
-        if path.name != "uvcompat.h" and "UV_VERSION_" in headers.without_comments(path.read_text(encoding="utf-8")):
+        if path.name != "uvcompat.h" and "UV_VERSION_" in headers.without_comments(
+            path.read_text(encoding="utf-8")
+        ):
             yield f"{path.relative_to(root)} looks at libuv's version; impl/uvcompat.h is the place for that"
 
 
@@ -91,7 +96,12 @@ def check_listed(root: Path) -> Iterator[str]:
     places = [
         (root / "impl", "impl", ["*.c"], r"([\w/]+\.c)\b"),
         (root / "capi", "capi", ["src/*.c"], r"(src/[\w/]+\.c)\b"),
-        (root / "capi", "capi/include", ["include/*.h", "include/ferrule/*.h"], r"^\s+((?:ferrule/)?\w+\.h)\)?\s*$"),
+        (
+            root / "capi",
+            "capi/include",
+            ["include/*.h", "include/ferrule/*.h"],
+            r"^\s+((?:ferrule/)?\w+\.h)\)?\s*$",
+        ),
         (root / "tests" / "c", "tests/c", ["test_*.c"], r"\b(test_\w+)\b"),
     ]
     for folder, label, patterns, listed in places:
@@ -112,7 +122,7 @@ def check_listed(root: Path) -> Iterator[str]:
 CHECKS = [check_public, check_pure, check_versions, check_system, check_listed]
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     root = Path(arguments[0]).resolve() if arguments else headers.ROOT
     problems = [problem for check in CHECKS for problem in check(root)]
     for problem in problems:

@@ -6,7 +6,7 @@ Shared by the checks and by the generators. It knows the house style of the head
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Optional
 
 ROOT = Path(__file__).resolve().parent.parent
 INCLUDE = ROOT / "capi" / "include"
@@ -31,7 +31,7 @@ class Function:
     header: str
     line: int
     returns: str
-    parameters: List[str] = field(default_factory=list)
+    parameters: list[str] = field(default_factory=list)
     doc: Optional[str] = None
 
 
@@ -43,10 +43,10 @@ class Type:
     header: str
     line: int
     doc: Optional[str] = None
-    undocumented: List[str] = field(default_factory=list)
+    undocumented: list[str] = field(default_factory=list)
 
 
-def public_headers(include: Path = INCLUDE) -> List[Path]:
+def public_headers(include: Path = INCLUDE) -> list[Path]:
     """Every public header, the umbrella first."""
     return sorted(include.glob("*.h")) + sorted(include.glob("ferrule/*.h"))
 
@@ -65,9 +65,9 @@ def doc_before(text: str, position: int) -> Optional[str]:
     return "\n".join(lines).strip()
 
 
-def _split_parameters(text: str) -> List[str]:
+def _split_parameters(text: str) -> list[str]:
     """The names in a parameter list."""
-    parts: List[str] = []
+    parts: list[str] = []
     depth = 0
     current = ""
     for character in text:
@@ -90,7 +90,7 @@ def _split_parameters(text: str) -> List[str]:
     return names
 
 
-def _undocumented_members(text: str, bare: str, found: "re.Match[str]") -> List[str]:
+def _undocumented_members(text: str, bare: str, found: "re.Match[str]") -> list[str]:
     """The members of a struct or an enum that have no comment beside or above them."""
     if found.group("body") is None:
         return []
@@ -109,7 +109,7 @@ def _undocumented_members(text: str, bare: str, found: "re.Match[str]") -> List[
     return members
 
 
-def parse(text: str, header: str) -> Tuple[List[Function], List[Type]]:
+def parse(text: str, header: str) -> tuple[list[Function], list[Type]]:
     """Functions and types of one header's text."""
     functions = []
     types = []
@@ -143,7 +143,7 @@ def parse(text: str, header: str) -> Tuple[List[Function], List[Type]]:
     return functions, types
 
 
-def all_functions(include: Path = INCLUDE) -> List[Function]:
+def all_functions(include: Path = INCLUDE) -> list[Function]:
     """Every exported function, sorted by name."""
     functions = []
     for path in public_headers(include):
@@ -151,7 +151,7 @@ def all_functions(include: Path = INCLUDE) -> List[Function]:
     return sorted(functions, key=lambda function: function.name)
 
 
-def statuses(include: Path = INCLUDE) -> List[Tuple[str, int, str]]:
+def statuses(include: Path = INCLUDE) -> list[tuple[str, int, str]]:
     """The status list: name, value, text."""
     text = (include / "ferrule" / "status.h").read_text(encoding="utf-8")
     return [(name, int(value), meaning) for name, value, meaning in _STATUS.findall(text)]

@@ -5,9 +5,10 @@ Used by ./dev test as `-p pytest_results`; FERRULE_RESULTS names the file.
 
 import json
 import os
-from typing import Dict
 
-_results: Dict[str, Dict[str, str]] = {}
+import pytest
+
+_results: dict[str, dict[str, str]] = {}
 
 
 def _write(**entry: str) -> None:
@@ -17,12 +18,12 @@ def _write(**entry: str) -> None:
             file.write(json.dumps(entry) + "\n")
 
 
-def pytest_runtest_logstart(nodeid, location):
+def pytest_runtest_logstart(nodeid: str) -> None:
     _results[nodeid] = {"result": "passed", "detail": ""}
     _write(event="start", name=nodeid)
 
 
-def pytest_runtest_logreport(report):
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     entry = _results[report.nodeid]
     if report.failed:
         entry["result"] = "failed"
@@ -35,11 +36,11 @@ def pytest_runtest_logreport(report):
         entry["detail"] = getattr(report, "wasxfail", "") or reason
 
 
-def pytest_runtest_logfinish(nodeid, location):
+def pytest_runtest_logfinish(nodeid: str) -> None:
     _write(event="end", name=nodeid, **_results.pop(nodeid))
 
 
-def pytest_collectreport(report):
+def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.failed:
         _write(event="start", name=report.nodeid)
         _write(event="end", name=report.nodeid, result="failed", detail=report.longreprtext)

@@ -14,7 +14,6 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Tuple
 
 
 @dataclass
@@ -22,8 +21,8 @@ class Tally:
     """What happened in one suite."""
 
     passed: int = 0
-    failures: List[Tuple[str, str]] = field(default_factory=list)
-    skips: List[Tuple[str, str]] = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    skips: list[tuple[str, str]] = field(default_factory=list)
 
     def fail(self, name: str, detail: str) -> None:
         self.failures.append((name, detail.strip()))
@@ -36,7 +35,7 @@ class Tally:
             self.fail("the suite", "ran no test")
 
 
-def cmocka_cases(path: Path) -> Tuple[Tally, str]:
+def cmocka_cases(path: Path) -> tuple[Tally, str]:
     """The cases in one XML file of cmocka, and why it could not be read."""
     tally = Tally()
     try:
@@ -102,7 +101,7 @@ def read_ctest(junit: Path, folder: Path) -> Tally:
 def read_lines(path: Path) -> Tally:
     """The cases that a runner wrote as it went. What was started and never ended has crashed or hung."""
     tally = Tally()
-    running: Dict[str, int] = {}
+    running: dict[str, int] = {}
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -149,7 +148,7 @@ def report(suite: str, tally: Tally, counts: Path) -> int:
     return 1 if tally.failures else 0
 
 
-def add_up(paths: List[str]) -> int:
+def add_up(paths: list[str]) -> int:
     """The closing line."""
     passed = failed = 0
     for path in paths:
@@ -163,7 +162,7 @@ def add_up(paths: List[str]) -> int:
     return 1 if failed or not passed else 0
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     if len(arguments) == 6 and arguments[0] == "ctest":
         suite, junit, folder, status, counts = arguments[1:]
         tally = read_ctest(Path(junit), Path(folder))

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import List, Set
 
 LEFT_BEHIND = 96
 OUT_OF_TIME = 97
@@ -25,7 +24,7 @@ LOOK_SECONDS = 0.2
 QUIET_SECONDS = 20.0
 
 
-def session_members(session: int) -> Set[int]:
+def session_members(session: int) -> set[int]:
     """The living processes of a session. Empty where there is no /proc."""
     members = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -88,14 +87,18 @@ def describe(process: int) -> str:
     return " ".join(word.decode("utf-8", "replace") for word in words).strip()
 
 
-def supervise(log: Path, seconds: float, command: List[str]) -> int:
+def supervise(log: Path, seconds: float, command: list[str]) -> int:
     """Runs the command; its status, or one of the two above."""
     deadline = time.monotonic() + seconds
     progress = Progress(log)
     with log.open("wb") as output:
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         except OSError as error:
             output.write(f"{command[0]}: {error}\n".encode())
@@ -130,7 +133,7 @@ def supervise(log: Path, seconds: float, command: List[str]) -> int:
         return status if status >= 0 else 128 - status
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     if len(arguments) < 3:
         print(__doc__)
         return 2

@@ -61,7 +61,9 @@ class Abi(unittest.TestCase):
         return status, output.getvalue()
 
     def accept_symbols(self, *names):
-        (self.folder / "symbols.txt").write_text("".join(f"{name}@@FERRULE_1.0\n" for name in names), encoding="utf-8")
+        (self.folder / "symbols.txt").write_text(
+            "".join(f"{name}@@FERRULE_1.0\n" for name in names), encoding="utf-8"
+        )
 
     def test_symbols_as_expected(self):
         self.accept_symbols("fer_one")
@@ -70,7 +72,9 @@ class Abi(unittest.TestCase):
     def test_new_symbol(self):
         self.accept_symbols("fer_one")
         self.header(HEADER + "FER_API int fer_two(void);\n")
-        status, output = self.run_quietly(abi.check_symbols, self.library(SOURCE + "int fer_two(void) { return 2; }\n"))
+        status, output = self.run_quietly(
+            abi.check_symbols, self.library(SOURCE + "int fer_two(void) { return 2; }\n")
+        )
         self.assertEqual(status, 1)
         self.assertIn("+fer_two@@FERRULE_1.0", output)
 
@@ -89,7 +93,10 @@ class Abi(unittest.TestCase):
 
     @unittest.skipUnless(shutil.which("abidw"), "abidw is not installed")
     def test_changed_type(self):
-        header = HEADER + "typedef struct fer_pair { int a; } fer_pair;\nFER_API int fer_sum(const fer_pair *pair);\n"
+        header = (
+            HEADER
+            + "typedef struct fer_pair { int a; } fer_pair;\nFER_API int fer_sum(const fer_pair *pair);\n"
+        )
         source = SOURCE + "int fer_sum(const fer_pair *pair) { return pair->a; }\n"
         self.header(header)
         self.assertEqual(self.run_quietly(abi.accept, self.library(source)), (0, mock.ANY))
@@ -107,10 +114,15 @@ class Abi(unittest.TestCase):
         body = "struct fer_loop { int a; %s };\nint fer_size(const fer_loop *loop) { return loop->a; }\n"
         self.header(header)
         self.assertEqual(self.run_quietly(abi.accept, self.library(SOURCE + body % "")), (0, mock.ANY))
-        self.assertEqual(self.run_quietly(abi.check_diff, self.library(SOURCE + body % "long b;")), (0, mock.ANY))
+        self.assertEqual(
+            self.run_quietly(abi.check_diff, self.library(SOURCE + body % "long b;")), (0, mock.ANY)
+        )
 
     def test_machine_paths(self):
-        self.assertEqual(abi.machine_paths("<a path='/home/somebody/x.c' name='/' b='include/x.h'/>"), ["/home/somebody/x.c"])
+        self.assertEqual(
+            abi.machine_paths("<a path='/home/somebody/x.c' name='/' b='include/x.h'/>"),
+            ["/home/somebody/x.c"],
+        )
 
     def test_soname_and_needed(self):
         status, output = self.run_quietly(abi.check_link, self.library(soname="libferrule.so.2"))

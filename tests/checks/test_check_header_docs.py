@@ -88,7 +88,9 @@ class CheckHeaderDocs(unittest.TestCase):
         self.assert_problem("@return names none", "@return FER_OK; FER_EINVAL\n", "@return something\n")
 
     def test_no_documentation(self):
-        self.assert_problem("fer_thing_new has no documentation", " * Seed: none.\n */\n", " * Seed: none.\n */\n\n")
+        self.assert_problem(
+            "fer_thing_new has no documentation", " * Seed: none.\n */\n", " * Seed: none.\n */\n\n"
+        )
 
     def test_no_description(self):
         self.assert_problem("does not say what it does", " * Make a thing.\n", "")

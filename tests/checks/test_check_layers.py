@@ -44,7 +44,9 @@ class CheckLayers(unittest.TestCase):
         self.assertEqual(self.problems({}), [])
 
     def test_public_header_with_uv(self):
-        self.assertIn("status.h includes <uv.h>", self.with_file("capi/include/ferrule/status.h", "#include <uv.h>\n"))
+        self.assertIn(
+            "status.h includes <uv.h>", self.with_file("capi/include/ferrule/status.h", "#include <uv.h>\n")
+        )
 
     def test_pure_part_with_uv(self):
         self.assertIn("impl/frame.c is pure", self.with_file("impl/frame.c", "#include <uv.h>\n"))
@@ -66,7 +68,9 @@ class CheckLayers(unittest.TestCase):
         self.assertIn("impl/loop.h looks at libuv's version", text)
 
     def test_system_header(self):
-        self.assertIn("capi/src/loop.c includes <fcntl.h>", self.with_file("capi/src/loop.c", "#include <fcntl.h>\n"))
+        self.assertIn(
+            "capi/src/loop.c includes <fcntl.h>", self.with_file("capi/src/loop.c", "#include <fcntl.h>\n")
+        )
 
     def test_source_not_listed(self):
         self.assertIn("impl: pool is not listed", self.with_file("impl/pool.c", ""))

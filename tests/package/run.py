@@ -20,18 +20,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Optional
 
 CONSUMER = Path(__file__).resolve().parent / "consumer"
 
 
-def run(*command: object, env: Optional[Dict[str, str]] = None) -> str:
+def run(*command: object, env: Optional[dict[str, str]] = None) -> str:
     """The output of a command that must succeed."""
     words = [str(word) for word in command]
     print("+", " ".join(words), flush=True)
-    done = subprocess.run(
-        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, env=env
-    )
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
     print(done.stdout, flush=True)
     if done.returncode != 0:
         raise SystemExit(f"status {done.returncode}: {' '.join(words)}")
@@ -67,9 +65,7 @@ class Check:
 
     def read_version(self) -> str:
         text = (self.source / "capi/include/ferrule/version.h").read_text(encoding="utf-8")
-        return ".".join(
-            re.findall(r"#define FER_VERSION_(?:MAJOR|MINOR|PATCH) +(\d+)", text)
-        )
+        return ".".join(re.findall(r"#define FER_VERSION_(?:MAJOR|MINOR|PATCH) +(\d+)", text))
 
     def expect(self, program: Path, library_path: Optional[Path] = None) -> None:
         """Runs a built consumer and looks at what it says."""
@@ -99,15 +95,19 @@ class Check:
         shutil.move(str(staged), str(self.prefix))
 
     def package(self) -> None:
-        self.expect(self.cmake("package", f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DFERRULE_LEAST={self.version}"))
+        self.expect(
+            self.cmake("package", f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DFERRULE_LEAST={self.version}")
+        )
 
     def static(self) -> None:
-        program = self.cmake("static", f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DFERRULE_LEAST={self.version}")
+        program = self.cmake(
+            "static", f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DFERRULE_LEAST={self.version}"
+        )
         if "libferrule" in run("readelf", "-d", program):
             raise SystemExit("the static consumer needs libferrule")
         self.expect(program)
 
-    def pkg_config(self, folder: Path, *options: str) -> List[str]:
+    def pkg_config(self, folder: Path, *options: str) -> list[str]:
         env = dict(os.environ)
         env["PKG_CONFIG_PATH"] = str(folder)
         return run("pkg-config", *options, "ferrule", env=env).split()
@@ -158,7 +158,7 @@ class Check:
         done = subprocess.run(
             ["cmake", "-S", str(CONSUMER), "-B", str(folder), f"-DCMAKE_PREFIX_PATH={self.prefix}",
              "-DMODE=package", f"-DFERRULE_LEAST={major}.0"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         print(done.stdout)
         if done.returncode == 0 or "compatible with requested version" not in done.stdout:
@@ -187,7 +187,7 @@ class Check:
             raise SystemExit("a project that only uses the library installs it too")
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     if len(arguments) != 4:
         print(__doc__)
         return 2

@@ -1,9 +1,10 @@
 /**
  * The operating system: every system call of the library that libuv does not make is behind this.
  *
- * os_posix.c implements it for Linux and macOS. Descriptors made here are close-on-exec, and writing
- * never raises SIGPIPE. Functions return FER_OK or a status made of errno; EINTR is retried, except
- * in fer__os_wait(). `errno` is left as it was found.
+ * os_posix*.c implement it for Linux and macOS. Descriptors made here are close-on-exec, and writing
+ * never raises SIGPIPE. Functions return FER_OK or a status made of errno, and set the detail text
+ * with every error; EINTR is retried, except where a function says otherwise. `errno` is left as it was
+ * found. A name of a pipe is `size` bytes, or up to its NUL byte for FER_ZSTRING.
  */
 #ifndef FER_IMPL_OS_H
 #define FER_IMPL_OS_H
@@ -49,7 +50,11 @@ fer_status fer__os_listen(fer__fd fd, int backlog);
 /** Accept one connection: non-blocking, close-on-exec. FER_EAGAIN when none waits. */
 fer_status fer__os_accept(fer__fd listener, fer__fd *fd);
 
-/** Start to connect to a pipe name. FER_EAGAIN: the listener's queue is full, try again later. */
+/**
+ * Connect to a pipe name, without waiting. FER_EAGAIN: the listener's queue is full, try again later.
+ * FER_ECONNREFUSED: a socket is there, but nobody listens. FER_ENOTSOCK: something else is there.
+ * After an error the socket may be used for another try.
+ */
 fer_status fer__os_connect_pipe(fer__fd fd, const char *name, size_t size);
 
 /** Take the pending error of a socket: FER_OK when there is none. */
@@ -57,17 +62,22 @@ fer_status fer__os_socket_error(fer__fd fd);
 
 fer_status fer__os_shutdown_write(fer__fd fd);
 
-/** What a write or read did not transfer. */
+/** What a read did not transfer. */
 enum {
     FER__RECV_TRUNCATED = 1 /**< descriptors came that were not asked for; the kernel closed them */
 };
 
-/** Write without blocking, whatever the mode of `fd`. FER_EAGAIN when nothing could be written. */
+/**
+ * Write without blocking, whatever the mode of `fd`. FER_EAGAIN when nothing could be written. At most
+ * FER__IOV_MAX parts are used. After an error, what the peer sent before can still be read.
+ */
 fer_status fer__os_send(fer__fd fd, const struct iovec *parts, size_t count, size_t *written);
 
 /**
  * Read without blocking, whatever the mode of `fd`. FER_EOF at the end of the stream, FER_EAGAIN when
  * nothing is there. No descriptor is ever taken: `flags` gets FER__RECV_TRUNCATED when some came.
+ * At most FER__IOV_MAX parts are used. FER_ECONNRESET, once, after the last byte, when the peer closed
+ * without having read everything.
  */
 fer_status fer__os_recv(fer__fd fd, const struct iovec *parts, size_t count, size_t *got,
                         uint32_t *flags);
@@ -98,7 +108,8 @@ int64_t fer__os_now(void);
 
 /** What fer__os_bind_pipe() made, so that it can be removed again. */
 typedef struct fer__bound {
-    char *path;      /**< NUL-ended copy, or NULL for an abstract name */
+    char *path;      /**< the name as it was asked for, NUL-ended; NULL for an abstract name */
+    char *file;      /**< the same from the root on, so that a later chdir(2) does no harm */
     uint64_t device; /**< of the socket file */
     uint64_t inode;
     int keep; /**< do not remove the file */
@@ -113,11 +124,18 @@ fer_status fer__os_check_name(const char *name, size_t size);
 /**
  * Bind and listen, with the file's mode right from the first instant and a stale socket replaced
  * under a lock: see fer_pipe_bind(). `mode` holds permission bits, `keep` leaves the file at the end.
+ * `bound` is filled in on FER_OK, and empty after an error. After an error `fd` is of no more use:
+ * it may be bound to a file that is gone.
  */
 fer_status fer__os_bind_pipe(fer__fd fd, const char *name, size_t size, uint32_t mode, int keep,
                              int backlog, fer__bound *bound);
 
-/** Remove the socket file if it is still the one that was bound, and free what `bound` holds. */
+/**
+ * Remove the socket file if it is still the one that was bound, and free what `bound` holds.
+ *
+ * To be called before the socket is closed: until then nobody takes the file for stale, and the system
+ * does not give its inode to another file.
+ */
 void fer__os_unbind_pipe(fer__bound *bound);
 
 /** The name of a socket (peer 0) or of its peer (peer 1); see fer_pipe_getsockname() for `size`. */

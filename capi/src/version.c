@@ -1,5 +1,7 @@
-/* uv.h uses types of POSIX. */
-#define _POSIX_C_SOURCE 200809L
+/* uv.h uses types that plain C11 hides. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
 
 #include "ferrule/version.h"
 

@@ -1,0 +1,67 @@
+"""The checker of the pages must fail where it should."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import check_docs
+
+TREE = {
+    "capi/include/ferrule/status.h": (
+        '#define FER_STATUS_MAP(X) X(FER_OK, 0, "success") X(FER_EINVAL, -1, "invalid argument")\n'
+        "FER_API int fer_one(void);\n"
+    ),
+    "README.md": "# Read\n\n[errors](docs/errors.md#the-list-of-fer_ok) and [up](#read), [net](https://example.org/x)\n",
+    "docs/errors.md": (
+        "# The list of `FER_OK`\n\n| FER_OK | 0 | success |\n| FER_EINVAL | -1 | invalid argument |\n\n"
+        "`fer_one()` and the `fer_loop_*` functions.\n"
+    ),
+}
+
+
+class CheckDocs(unittest.TestCase):
+    def problems(self, name="README.md", old="", new=""):
+        self.assertIn(old, TREE[name])
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            for path, text in TREE.items():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                if path == name and old:
+                    text = text.replace(old, new)
+                (root / path).write_text(text, encoding="utf-8")
+            return " | ".join(problem for check in check_docs.CHECKS.values() for problem in check(root))
+
+    def test_good(self):
+        self.assertEqual(self.problems(), "")
+
+    def test_function_without_page(self):
+        self.assertIn("no page names fer_one", self.problems("docs/errors.md", "fer_one()", "it"))
+
+    def test_function_that_does_not_exist(self):
+        self.assertIn("names fer_two, which", self.problems("README.md", "# Read\n", "# Read\n`fer_two()`\n"))
+
+    def test_status_that_does_not_exist(self):
+        self.assertIn(
+            "names FER_ENOPE, which", self.problems("README.md", "# Read\n", "# Read\n`FER_ENOPE`\n")
+        )
+
+    def test_status_missing(self):
+        self.assertIn(
+            "lacks FER_EINVAL", self.problems("docs/errors.md", "| FER_EINVAL | -1 | invalid argument |", "")
+        )
+
+    def test_status_with_another_value(self):
+        self.assertIn("FER_EINVAL is -1", self.problems("docs/errors.md", "-1", "-11"))
+
+    def test_status_with_another_text(self):
+        self.assertIn("FER_EINVAL is -1", self.problems("docs/errors.md", "invalid argument", "wrong"))
+
+    def test_broken_link(self):
+        self.assertIn("which is not there", self.problems("README.md", "errors.md#", "error.md#"))
+
+    def test_broken_anchor(self):
+        self.assertIn("no such heading", self.problems("README.md", "(#read)", "(#write)"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,142 @@
+/**
+ * What the parts of the Python module share.
+ *
+ * Functions that return int give 0, or -1 with an exception set.
+ */
+#ifndef FERPY_H
+#define FERPY_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <ferrule.h>
+
+#include "helpers.h"
+
+/* Exceptions (raise.c). */
+
+/** Set the exception for `status`, with what the library says about it. */
+void ferpy_raise(fer_status status);
+
+/**
+ * The present exception came out of a callback of `loop`: keep it for the call that runs the loop, and
+ * stop that. When one is kept already, or for NULL, sys.unraisablehook is told, with `where`.
+ */
+void ferpy_keep_exception(fer_loop *loop, PyObject *where);
+
+/* Bytes (parts.c). */
+
+enum { FERPY_PARTS_FEW = 4 };
+
+/** Buffers that are held, as the library takes them. Not to be moved while it holds any. */
+typedef struct ferpy_parts {
+    fer_bytes *bytes;
+    Py_buffer *views;
+    size_t count;
+    fer_bytes few_bytes[FERPY_PARTS_FEW];
+    Py_buffer few_views[FERPY_PARTS_FEW];
+} ferpy_parts;
+
+/* clang-format off */
+#define FERPY_PARTS_INIT { .bytes = NULL, .views = NULL, .count = 0 }
+/* clang-format on */
+
+/** Hold `data`, an object with the buffer protocol or a sequence of them. */
+int ferpy_parts_hold(ferpy_parts *parts, PyObject *data);
+
+/** Let go of everything. Doing it twice is allowed. */
+void ferpy_parts_release(ferpy_parts *parts);
+
+/* Calls (call.c). */
+
+/** What a callback has as its `user`. */
+typedef struct ferpy_call {
+    PyObject *callable; /**< NULL: there is nothing to call, only buffers to let go */
+    ferpy_parts parts;  /**< held until the call is freed */
+} ferpy_call;
+
+/** A call of `callable`; NULL for None. */
+int ferpy_call_new(ferpy_call **call, PyObject *callable);
+
+/** A call made of the tuple (bytes, callable or None). */
+int ferpy_call_with_parts(ferpy_call **call, PyObject *pair);
+
+/** NULL is ignored. */
+void ferpy_call_free(ferpy_call *call);
+
+/** Enter Python from a callback. 0 when the interpreter is ending: then Python must not be touched. */
+int ferpy_enter(PyGILState_STATE *gil);
+
+/** Leave Python. The counterpart of a ferpy_enter() that gave 1. */
+void ferpy_leave(PyGILState_STATE gil);
+
+/**
+ * Call with `arguments`, a new tuple, or NULL with an exception set. An exception is kept for `loop`:
+ * see ferpy_keep_exception().
+ */
+void ferpy_deliver(fer_loop *loop, ferpy_call *call, PyObject *arguments);
+
+/** Free the call, and do as ferpy_deliver() does. */
+void ferpy_deliver_last(fer_loop *loop, ferpy_call *call, PyObject *arguments);
+
+/** Note that the interpreter is ending. */
+void ferpy_stop_entering(void);
+
+/* Text (text.c). */
+
+enum { FERPY_TEXT_MAX = 8192 }; /**< room for any path, and for what an address has before it */
+
+/** str, bytes or os.PathLike to bytes, as the file system has them. */
+int ferpy_text(PyObject *object, PyObject **bytes);
+
+/** The text of an address; it has no NUL byte inside. */
+int ferpy_address(PyObject *bytes, char **text);
+
+/* Structures (fields.c). */
+
+typedef enum ferpy_type { FERPY_U32, FERPY_I32, FERPY_U64, FERPY_I64 } ferpy_type;
+
+/** One field of a structure; a NULL name ends a table of them. */
+typedef struct ferpy_field {
+    const char *name;
+    size_t offset;
+    ferpy_type type;
+} ferpy_field;
+
+extern const ferpy_field ferpy_bind_options_fields[];
+extern const ferpy_field ferpy_channel_options_fields[];
+extern const ferpy_field ferpy_channel_info_fields[];
+
+/** Set the fields that `dict` names. */
+int ferpy_fill(void *structure, const ferpy_field *fields, PyObject *dict);
+
+/** All fields. NULL with an exception set. */
+PyObject *ferpy_dict(const void *structure, const ferpy_field *fields);
+
+/* In what SWIG makes (pointers.i). */
+
+/** The pointer as the flat functions take it. NULL with an exception set. */
+PyObject *ferpy_wrap_channel(fer_channel *channel);
+
+/* Callbacks (trampolines.c). */
+
+void ferpy_on_finalize(void *user);
+void ferpy_on_finalize_object(void *user);
+void ferpy_on_posted(fer_loop *loop, fer_status status, void *user);
+void ferpy_on_notify(fer_loop *loop, void *user);
+void ferpy_on_connection(fer_handle *listener, fer_status status, void *user);
+void ferpy_on_read(fer_handle *stream, fer_status status, const void *data, size_t size,
+                   void *user);
+void ferpy_on_stream(fer_handle *stream, fer_status status, void *user);
+void ferpy_on_handle_closed(fer_handle *handle, void *user);
+void ferpy_on_channel_connected(fer_channel *channel, fer_status status, void *user);
+void ferpy_on_messages(fer_channel *channel, fer_status status, const fer_message *messages,
+                       size_t count, void *user);
+void ferpy_on_sent(fer_channel *channel, fer_status status, void *user);
+void ferpy_on_drain(fer_channel *channel, void *user);
+void ferpy_on_channel_closed(fer_channel *channel, fer_status status, void *user);
+void ferpy_on_server_channel(fer_server *server, fer_status status, fer_channel *channel,
+                             void *user);
+void ferpy_on_server_closed(fer_server *server, void *user);
+
+#endif

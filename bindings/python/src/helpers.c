@@ -1,0 +1,116 @@
+/* What the Python classes need beside the public headers: helpers.h. */
+#include "ferpy.h"
+
+enum { HOLD_SIZE = 64 * 1024 }; /* from here on, holding a buffer is cheaper than copying it */
+
+PyObject *ferpy_check_signals(void)
+{
+    if (PyErr_CheckSignals() < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *ferpy_shutdown(void)
+{
+    ferpy_stop_entering();
+    Py_RETURN_NONE;
+}
+
+/* Raise what a callback raised, or `status` itself when there is no such thing. */
+static PyObject *raise_turn(fer_loop *loop, fer_status status)
+{
+    PyObject *exception = NULL;
+
+    if (status == FER_ECALLBACK) {
+        exception = ferpy_take_exception(loop);
+        if (!exception) {
+            return NULL;
+        }
+    }
+    if (!exception || exception == Py_None) {
+        Py_XDECREF(exception);
+        ferpy_raise(status);
+        return NULL;
+    }
+    /* All three are given away; the traceback goes on from where the callback raised. */
+    PyObject *type = (PyObject *)Py_TYPE(exception);
+    Py_INCREF(type);
+    PyErr_Restore(type, exception, PyException_GetTraceback(exception));
+    return NULL;
+}
+
+PyObject *ferpy_loop_turn(fer_loop *loop)
+{
+    int64_t timeout_ms = -1;
+    fer_status status = fer_loop_step(loop, 0);
+
+    if (status == FER_OK) {
+        status = fer_loop_timeout(loop, &timeout_ms);
+    }
+    if (status != FER_OK) {
+        return raise_turn(loop, status);
+    }
+    return PyLong_FromLongLong(timeout_ms);
+}
+
+static int worth_holding(const ferpy_parts *parts)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < parts->count; i++) {
+        if (!parts->views[i].readonly) {
+            return 0;
+        }
+        size += parts->bytes[i].size;
+    }
+    return size >= HOLD_SIZE;
+}
+
+/* FER_ENOMEM, with an exception set, when the buffers cannot be held. */
+static fer_status send_held(fer_channel *channel, PyObject *data)
+{
+    ferpy_call *call = NULL;
+    PyObject *pair = PyTuple_Pack(2, data, Py_None);
+
+    if (!pair || ferpy_call_with_parts(&call, pair) < 0) {
+        Py_XDECREF(pair);
+        return FER_ENOMEM;
+    }
+    Py_DECREF(pair);
+    fer_status status = fer_channel_send(channel, call->parts.bytes, call->parts.count, NULL, 0,
+                                         ferpy_on_sent, call);
+    if (status != FER_OK) {
+        ferpy_raise(status);
+        ferpy_call_free(call);
+    }
+    return status;
+}
+
+static fer_status send_copied(fer_channel *channel, const ferpy_parts *parts)
+{
+    fer_status status =
+        fer_channel_send(channel, parts->bytes, parts->count, NULL, 0, NULL, NULL);
+
+    if (status != FER_OK) {
+        ferpy_raise(status);
+    }
+    return status;
+}
+
+PyObject *ferpy_channel_send(fer_channel *channel, PyObject *data)
+{
+    ferpy_parts parts = FERPY_PARTS_INIT;
+    fer_status status;
+
+    if (ferpy_parts_hold(&parts, data) < 0) {
+        return NULL;
+    }
+    if (worth_holding(&parts)) {
+        status = send_held(channel, data);
+    } else {
+        status = send_copied(channel, &parts);
+    }
+    ferpy_parts_release(&parts);
+    return status == FER_OK ? PyBool_FromLong(fer_channel_is_writable(channel)) : NULL;
+}

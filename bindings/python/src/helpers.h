@@ -1,0 +1,37 @@
+/**
+ * What the Python classes need beside the public headers; wrapped along with them.
+ *
+ * Each of these saves a crossing of the border on a path that is taken for every message or every turn
+ * of a loop, or is about Python itself. They return a new reference, or NULL with an exception set.
+ */
+#ifndef FERPY_HELPERS_H
+#define FERPY_HELPERS_H
+
+/** The callable `factory(status, detail)` that makes the exception for a status. */
+PyObject *ferpy_set_error_factory(PyObject *factory);
+
+/** Take the exception that a callback of `loop` raised; None when there is none. */
+PyObject *ferpy_take_exception(fer_loop *loop);
+
+/** Run the Python handlers of signals that have arrived. */
+PyObject *ferpy_check_signals(void);
+
+/** From now on no callback enters Python: the interpreter is about to end. */
+PyObject *ferpy_shutdown(void);
+
+/**
+ * A turn of an embedded loop: fer_loop_step() without waiting, then fer_loop_timeout().
+ *
+ * Gives milliseconds, -1 for no limit. What a callback raised comes out of it.
+ */
+PyObject *ferpy_loop_turn(fer_loop *loop);
+
+/**
+ * Send a message without a callback, and tell whether the channel is still writable.
+ *
+ * Read-only buffers of 64 KiB and more in sum are held until the kernel has them; others are copied
+ * as far as the kernel does not take them at once.
+ */
+PyObject *ferpy_channel_send(fer_channel *channel, PyObject *data);
+
+#endif

@@ -1,0 +1,35 @@
+/* Names and addresses. */
+#include <string.h>
+
+#include "ferpy.h"
+
+int ferpy_text(PyObject *object, PyObject **bytes)
+{
+    PyObject *text = PyOS_FSPath(object);
+
+    *bytes = NULL;
+    if (!text) {
+        return -1;
+    }
+    if (!PyUnicode_Check(text)) {
+        *bytes = text;
+        return 0;
+    }
+    *bytes = PyUnicode_EncodeFSDefault(text);
+    Py_DECREF(text);
+    return *bytes ? 0 : -1;
+}
+
+int ferpy_address(PyObject *bytes, char **text)
+{
+    Py_ssize_t size;
+
+    if (PyBytes_AsStringAndSize(bytes, text, &size) < 0) {
+        return -1;
+    }
+    if (strlen(*text) != (size_t)size) {
+        PyErr_SetString(PyExc_ValueError, "a NUL byte in an address");
+        return -1;
+    }
+    return 0;
+}

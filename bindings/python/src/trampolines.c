@@ -1,0 +1,196 @@
+/*
+ * The callbacks that the library calls: one function for each type of callback.
+ *
+ * Each enters Python once and leaves it once. The object that a callback is about is not passed on:
+ * the callable knows whose it is.
+ */
+#include "ferpy.h"
+
+void ferpy_on_finalize(void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    ferpy_call_free(user);
+    ferpy_leave(gil);
+}
+
+void ferpy_on_finalize_object(void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    Py_DECREF((PyObject *)user);
+    ferpy_leave(gil);
+}
+
+void ferpy_on_posted(fer_loop *loop, fer_status status, void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    ferpy_deliver_last(loop, user, Py_BuildValue("(i)", (int)status));
+    ferpy_leave(gil);
+}
+
+void ferpy_on_notify(fer_loop *loop, void *user)
+{
+    PyGILState_STATE gil;
+    (void)loop;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    /* The library must not be called from here, so nothing can be kept for the loop. */
+    ferpy_deliver(NULL, user, PyTuple_New(0));
+    ferpy_leave(gil);
+}
+
+void ferpy_on_connection(fer_handle *listener, fer_status status, void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    ferpy_deliver(fer_handle_loop(listener), user, Py_BuildValue("(i)", (int)status));
+    ferpy_leave(gil);
+}
+
+void ferpy_on_read(fer_handle *stream, fer_status status, const void *data, size_t size, void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    /* With an error there are no bytes: NULL becomes None. */
+    const char *bytes = status == FER_OK ? data : NULL;
+    ferpy_deliver(fer_handle_loop(stream), user,
+                  Py_BuildValue("(iy#)", (int)status, bytes, (Py_ssize_t)size));
+    ferpy_leave(gil);
+}
+
+void ferpy_on_stream(fer_handle *stream, fer_status status, void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    ferpy_deliver_last(fer_handle_loop(stream), user, Py_BuildValue("(i)", (int)status));
+    ferpy_leave(gil);
+}
+
+void ferpy_on_handle_closed(fer_handle *handle, void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    ferpy_deliver_last(fer_handle_loop(handle), user, PyTuple_New(0));
+    ferpy_leave(gil);
+}
+
+void ferpy_on_channel_connected(fer_channel *channel, fer_status status, void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    ferpy_deliver_last(fer_channel_loop(channel), user, Py_BuildValue("(i)", (int)status));
+    ferpy_leave(gil);
+}
+
+/* A list of bytes; NULL with an exception set. */
+static PyObject *payloads(const fer_message *messages, size_t count)
+{
+    PyObject *list = PyList_New((Py_ssize_t)count);
+
+    for (size_t i = 0; list && i < count; i++) {
+        PyObject *payload =
+            PyBytes_FromStringAndSize(messages[i].data, (Py_ssize_t)messages[i].size);
+        if (!payload || PyList_SetItem(list, (Py_ssize_t)i, payload) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+void ferpy_on_messages(fer_channel *channel, fer_status status, const fer_message *messages,
+                       size_t count, void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    PyObject *list = payloads(messages, status == FER_OK ? count : 0);
+    ferpy_deliver(fer_channel_loop(channel), user,
+                  list ? Py_BuildValue("(iN)", (int)status, list) : NULL);
+    ferpy_leave(gil);
+}
+
+void ferpy_on_sent(fer_channel *channel, fer_status status, void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    ferpy_deliver_last(fer_channel_loop(channel), user, Py_BuildValue("(i)", (int)status));
+    ferpy_leave(gil);
+}
+
+void ferpy_on_drain(fer_channel *channel, void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    ferpy_deliver(fer_channel_loop(channel), user, PyTuple_New(0));
+    ferpy_leave(gil);
+}
+
+void ferpy_on_channel_closed(fer_channel *channel, fer_status status, void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    ferpy_deliver_last(fer_channel_loop(channel), user, Py_BuildValue("(i)", (int)status));
+    ferpy_leave(gil);
+}
+
+/* What a server's callback is called with. The channel's reference goes with it, or is dropped. */
+static PyObject *server_arguments(fer_status status, fer_channel *channel)
+{
+    if (!channel) {
+        return Py_BuildValue("(iO)", (int)status, Py_None);
+    }
+    PyObject *pointer = ferpy_wrap_channel(channel);
+    PyObject *arguments = pointer ? Py_BuildValue("(iN)", (int)status, pointer) : NULL;
+    if (!arguments) {
+        fer_channel_unref(channel);
+    }
+    return arguments;
+}
+
+void ferpy_on_server_channel(fer_server *server, fer_status status, fer_channel *channel,
+                             void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        fer_channel_unref(channel);
+        return;
+    }
+    ferpy_deliver(fer_server_loop(server), user, server_arguments(status, channel));
+    ferpy_leave(gil);
+}
+
+void ferpy_on_server_closed(fer_server *server, void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    ferpy_deliver_last(fer_server_loop(server), user, PyTuple_New(0));
+    ferpy_leave(gil);
+}

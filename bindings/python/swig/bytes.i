@@ -1,0 +1,64 @@
+/* Bytes in: an object with the buffer protocol, or a sequence of them. Messages out: bytes. */
+
+%ignore fer_bytes;
+%ignore fer_message;
+
+%typemap(in) (const fer_bytes *parts, size_t count) (ferpy_parts held = FERPY_PARTS_INIT) {
+    if (ferpy_parts_hold(&held, $input) < 0) {
+        SWIG_fail;
+    }
+    $1 = held.bytes;
+    $2 = held.count;
+}
+%typemap(freearg) (const fer_bytes *parts, size_t count) {
+    ferpy_parts_release(&held$argnum);
+}
+
+/* Bytes with a completion, as a tuple (bytes, callable or None): the buffers are held until it is called. */
+%typemap(in) (const fer_bytes *parts, size_t count, fer_stream_cb cb, void *user)
+             (ferpy_call *call = NULL) {
+    if (ferpy_call_with_parts(&call, $input) < 0) {
+        SWIG_fail;
+    }
+    $1 = call->parts.bytes;
+    $2 = call->parts.count;
+    $3 = call->callable ? ferpy_on_stream : NULL;
+    $4 = call->callable ? call : NULL;
+}
+%typemap(in) (const fer_bytes *parts, size_t count, fer_handle *const *handles, size_t handle_count,
+              fer_sent_cb cb, void *user) (ferpy_call *call = NULL) {
+    if (ferpy_call_with_parts(&call, $input) < 0) {
+        SWIG_fail;
+    }
+    $1 = call->parts.bytes;
+    $2 = call->parts.count;
+    $3 = NULL;
+    $4 = 0;
+    $5 = call->callable ? ferpy_on_sent : NULL;
+    $6 = call->callable ? call : NULL;
+}
+
+/* After a success the completion owns the call, if there is one. */
+%typemap(argout) (const fer_bytes *parts, size_t count, fer_stream_cb cb, void *user),
+                 (const fer_bytes *parts, size_t count, fer_handle *const *handles,
+                  size_t handle_count, fer_sent_cb cb, void *user) {
+    if (call$argnum->callable) {
+        call$argnum = NULL;
+    }
+}
+%typemap(freearg) (const fer_bytes *parts, size_t count, fer_stream_cb cb, void *user),
+                  (const fer_bytes *parts, size_t count, fer_handle *const *handles,
+                   size_t handle_count, fer_sent_cb cb, void *user) {
+    ferpy_call_free(call$argnum);
+}
+
+%typemap(in, numinputs=0) fer_message *message (fer_message received) {
+    $1 = &received;
+}
+%typemap(argout) fer_message *message {
+    Py_XDECREF($result);
+    $result = PyBytes_FromStringAndSize($1->data, (Py_ssize_t)$1->size);
+    if (!$result) {
+        SWIG_fail;
+    }
+}

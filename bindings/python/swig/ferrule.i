@@ -1,0 +1,45 @@
+/*
+ * The module ferrule._ferrule: the public headers as flat functions.
+ *
+ * The headers are wrapped as they are. Typemaps go by the shape of the parameters, never by the name of
+ * a function; what names functions here only says where the interpreter is let go while C waits.
+ */
+%module(package="ferrule", threads="1") ferrule
+
+%{
+#include "ferpy.h"
+%}
+
+%include <stdint.i>
+
+/* The interpreter is let go in what waits, and nowhere else. */
+%nothread;
+%thread fer_loop_run;
+%thread fer_loop_step;
+%thread fer_sync_connect;
+%thread fer_sync_send;
+%thread fer_sync_flush;
+%thread fer_sync_receive;
+%thread fer_sync_close;
+%thread fer_sync_accept;
+
+%include "status.i"
+%include "pointers.i"
+%include "text.i"
+%include "options.i"
+%include "bytes.i"
+%include "callbacks.i"
+
+%include "ferrule/export.h"
+%include "ferrule/version.h"
+%include "ferrule/status.h"
+%include "ferrule/types.h"
+%include "ferrule/loop.h"
+%include "ferrule/handle.h"
+%include "ferrule/stream.h"
+%include "ferrule/pipe.h"
+%include "ferrule/channel.h"
+%include "ferrule/server.h"
+%include "ferrule/sync.h"
+
+%include "helpers.h"

@@ -1,0 +1,32 @@
+/* Structures of options are dicts (or None for the defaults), structures of facts come back as dicts. */
+
+%define %ferpy_options(TYPE, INIT, FIELDS)
+%typemap(in) const TYPE *options (TYPE filled = INIT) {
+    $1 = NULL;
+    if ($input != Py_None) {
+        if (ferpy_fill(&filled, FIELDS, $input) < 0) {
+            SWIG_fail;
+        }
+        $1 = &filled;
+    }
+}
+%ignore TYPE;
+%enddef
+
+%define %ferpy_facts(TYPE, INIT, FIELDS)
+%typemap(in, numinputs=0) TYPE *info (TYPE facts = INIT) {
+    $1 = &facts;
+}
+%typemap(argout) TYPE *info {
+    Py_XDECREF($result);
+    $result = ferpy_dict($1, FIELDS);
+    if (!$result) {
+        SWIG_fail;
+    }
+}
+%ignore TYPE;
+%enddef
+
+%ferpy_options(fer_bind_options, FER_BIND_OPTIONS_INIT, ferpy_bind_options_fields)
+%ferpy_options(fer_channel_options, FER_CHANNEL_OPTIONS_INIT, ferpy_channel_options_fields)
+%ferpy_facts(fer_channel_info, FER_CHANNEL_INFO_INIT, ferpy_channel_info_fields)

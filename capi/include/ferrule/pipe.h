@@ -80,14 +80,15 @@ FER_API fer_status fer_pipe_bind(fer_handle *pipe, const char *name, size_t size
  * @param pipe  a pipe that is not open yet.
  * @param name  the name.
  * @param size  its size in bytes, or FER_ZSTRING.
- * @param cb    one-shot: FER_OK, FER_ECANCELED after a close, or what connect(2) gives later.
+ * @param cb    one-shot: FER_OK; FER_ENOENT; FER_ECONNREFUSED when nobody listens there or it is no
+ *              socket; FER_EACCES; FER_EAGAIN when the listener's queue is full; what else connect(2)
+ *              gives; FER_ECANCELED after a close.
  * @param user  passed to `cb`.
  * Ownership: the name is copied.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL; FER_ENOENT; FER_ECONNREFUSED; FER_EACCES; FER_ENOTSOCK and other things
- *         that can be known at once; FER_EISCONN; FER_EALREADY while it connects; FER_EKIND;
- *         FER_ENOMEM; FER_EMFILE; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * @return FER_OK; FER_EINVAL; FER_EISCONN; FER_EALREADY while it connects; FER_ENAMETOOLONG;
+ *         FER_EKIND; FER_ENOMEM; FER_EMFILE; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
  * Seed: pyuv `Pipe.connect`; uv_pipe_connect.
  */
 FER_API fer_status fer_pipe_connect(fer_handle *pipe, const char *name, size_t size,

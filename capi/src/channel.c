@@ -1,0 +1,125 @@
+#include "ferrule/channel.h"
+
+#include "check_channel.h"
+#include "impl/address.h"
+
+fer_status fer_address_check(const char *address) {
+    fer__address parsed;
+    return fer__address_parse(address, &parsed);
+}
+
+fer_status fer_channel_connect(fer_loop *loop, const char *address,
+                               const fer_channel_options *options, fer_channel_connected_cb cb,
+                               void *user, fer_channel **channel) {
+    fer_channel_options known;
+    FER__TRY(FER__REQUIRE(channel != NULL, "channel"));
+    *channel = NULL;
+    FER__TRY(fer__check_loop(loop));
+    FER__TRY(FER__REQUIRE(address != NULL, "address"));
+    FER__TRY(FER__REQUIRE(cb != NULL, "cb"));
+    FER__TRY(fer__copy_channel_options(&known, options));
+    return fer__channel_connect(loop, address, &known, cb, user, channel);
+}
+
+fer_channel *fer_channel_ref(fer_channel *channel) {
+    if (channel != NULL)
+        fer__object_ref(&channel->object);
+    return channel;
+}
+
+void fer_channel_unref(fer_channel *channel) {
+    if (channel != NULL)
+        fer__object_unref(&channel->object);
+}
+
+fer_loop *fer_channel_loop(const fer_channel *channel) {
+    return channel == NULL || channel->blocking != NULL ? NULL : channel->object.loop;
+}
+
+fer_status fer_channel_receive(fer_channel *channel, fer_messages_cb cb, void *user,
+                               fer_finalizer finalizer) {
+    FER__TRY_REGISTER(fer__check_channel_on_loop(channel), user, finalizer);
+    FER__TRY_REGISTER(FER__REQUIRE(cb != NULL, "cb"), user, finalizer);
+    return fer__channel_receive(channel, cb, user, finalizer);
+}
+
+fer_status fer_channel_pause(fer_channel *channel) {
+    FER__TRY(fer__check_channel_on_loop(channel));
+    return fer__channel_set_paused(channel, 1);
+}
+
+fer_status fer_channel_resume(fer_channel *channel) {
+    FER__TRY(fer__check_channel_on_loop(channel));
+    return fer__channel_set_paused(channel, 0);
+}
+
+fer_status fer_channel_send(fer_channel *channel, const fer_bytes *parts, size_t count,
+                            fer_handle *const *handles, size_t handle_count, fer_sent_cb cb,
+                            void *user) {
+    FER__TRY(fer__check_channel_on_loop(channel));
+    FER__TRY(fer__check_parts(parts, count));
+    FER__TRY(FER__REQUIRE(handles != NULL || handle_count == 0, "handles"));
+    if (handle_count != 0)
+        return fer__fail(FER_ENOTSUP, "the peer takes no handles");
+    return fer__channel_send(channel, parts, count, cb, user);
+}
+
+int fer_channel_is_writable(const fer_channel *channel) {
+    return channel != NULL && fer__channel_is_open(channel) && channel->broken == FER_OK &&
+           !channel->said_goodbye && !channel->above;
+}
+
+fer_status fer_channel_on_drain(fer_channel *channel, fer_drain_cb cb, void *user,
+                                fer_finalizer finalizer) {
+    FER__TRY_REGISTER(fer__check_channel_on_loop(channel), user, finalizer);
+    fer__callback_retire(&channel->drain);
+    fer__callback_set(&channel->drain, (void (*)(void))cb, user, finalizer);
+    return FER_OK;
+}
+
+fer_status fer_channel_close(fer_channel *channel, fer_channel_closed_cb cb, void *user) {
+    FER__TRY(fer__check_channel_any(channel));
+    FER__TRY(fer__check_not_blocking(channel));
+    return fer__channel_close(channel, cb, user);
+}
+
+fer_status fer_channel_abort(fer_channel *channel) {
+    FER__TRY(fer__check_channel_any(channel));
+    fer__channel_abort(channel);
+    if (channel->blocking != NULL)
+        fer__sync_settle(channel->object.loop);
+    return FER_OK;
+}
+
+int fer_channel_is_closing(const fer_channel *channel) {
+    return channel == NULL || channel->object.state != FER__OPEN;
+}
+
+fer_status fer_channel_get_info(const fer_channel *channel, fer_channel_info *info) {
+    fer_channel_info known = FER_CHANNEL_INFO_INIT;
+    FER__TRY(fer__check_channel(channel));
+    FER__TRY(FER__REQUIRE(info != NULL, "info"));
+    if (info->struct_size < sizeof known)
+        return fer__fail(FER_EINVAL, "struct_size is %u: set it with FER_CHANNEL_INFO_INIT",
+                         (unsigned)info->struct_size);
+    fer__channel_get_info(channel, &known);
+    known.struct_size = info->struct_size;
+    *info = known;
+    return FER_OK;
+}
+
+fer_status fer_channel_hold_loop(fer_channel *channel, int hold) {
+    FER__TRY(fer__check_channel_on_loop(channel));
+    fer__channel_hold_loop(channel, hold);
+    return FER_OK;
+}
+
+fer_status fer_channel_set_data(fer_channel *channel, void *data, fer_finalizer finalizer) {
+    FER__TRY_REGISTER(fer__check_channel_any(channel), data, finalizer);
+    fer__object_set_data(&channel->object, data, finalizer);
+    return FER_OK;
+}
+
+void *fer_channel_data(const fer_channel *channel) {
+    return channel == NULL ? NULL : channel->object.data;
+}

@@ -1,0 +1,45 @@
+/**
+ * The checks that functions of channels and servers begin with.
+ */
+#ifndef FER_CAPI_CHECK_CHANNEL_H
+#define FER_CAPI_CHECK_CHANNEL_H
+
+#include "check.h"
+#include "impl/channel.h"
+#include "impl/server.h"
+#include "impl/sync.h"
+
+/** A channel that may be closed. */
+static inline fer_status fer__check_channel_any(const fer_channel *channel) {
+    if (channel == NULL)
+        return fer__fail(FER_EINVAL, "the channel is NULL");
+    return fer__loop_check(channel->object.loop);
+}
+
+static inline fer_status fer__check_channel(const fer_channel *channel) {
+    FER__TRY(fer__check_channel_any(channel));
+    return fer__check_open(&channel->object);
+}
+
+static inline fer_status fer__check_not_blocking(const fer_channel *channel) {
+    if (channel->blocking != NULL)
+        return fer__fail(FER_ENOTSUP, "a blocking channel is used with the functions fer_sync_*");
+    return FER_OK;
+}
+
+static inline fer_status fer__check_channel_on_loop(const fer_channel *channel) {
+    FER__TRY(fer__check_channel(channel));
+    return fer__check_not_blocking(channel);
+}
+
+/** The caller's options with the defaults filled in; `options` may be NULL. */
+static inline fer_status fer__copy_channel_options(fer_channel_options *known,
+                                                   const fer_channel_options *options) {
+    const fer_channel_options defaults = FER_CHANNEL_OPTIONS_INIT;
+    *known = defaults;
+    if (options != NULL)
+        FER__TRY(fer__copy_struct(known, sizeof *known, options, sizeof *known));
+    return fer__channel_options_check(known);
+}
+
+#endif

@@ -1,0 +1,113 @@
+#include "ferrule/sync.h"
+
+#include "check_channel.h"
+
+/* One thread at a time: FER_EBUSY for the second. */
+static fer_status enter(fer__blocking *blocking) {
+    if (atomic_flag_test_and_set_explicit(&blocking->busy, memory_order_acquire))
+        return fer__fail(FER_EBUSY, "another thread is in a call on it");
+    return FER_OK;
+}
+
+static void leave(fer__blocking *blocking) {
+    atomic_flag_clear_explicit(&blocking->busy, memory_order_release);
+}
+
+static fer_status check_kind(const fer_channel *channel) {
+    FER__TRY(fer__check_channel_any(channel));
+    if (channel->blocking == NULL)
+        return fer__fail(FER_ENOTSUP, "the channel is on a loop: use the functions fer_channel_*");
+    return FER_OK;
+}
+
+/* Enter a channel that is open. */
+static fer_status begin(fer_channel *channel) {
+    fer_status status;
+    FER__TRY(check_kind(channel));
+    FER__TRY(enter(channel->blocking));
+    status = fer__check_open(&channel->object);
+    if (status != FER_OK)
+        leave(channel->blocking);
+    return status;
+}
+
+fer_status fer_sync_connect(const char *address, const fer_channel_options *options,
+                            int64_t timeout_ms, fer_channel **channel) {
+    fer_channel_options known;
+    FER__TRY(FER__REQUIRE(channel != NULL, "channel"));
+    *channel = NULL;
+    FER__TRY(FER__REQUIRE(address != NULL, "address"));
+    FER__TRY(fer__copy_channel_options(&known, options));
+    return fer__sync_connect(address, &known, timeout_ms, channel);
+}
+
+fer_status fer_sync_send(fer_channel *channel, const fer_bytes *parts, size_t count,
+                         int64_t timeout_ms) {
+    fer_status status;
+    FER__TRY(fer__check_parts(parts, count));
+    FER__TRY(begin(channel));
+    status = fer__sync_send(channel, parts, count, timeout_ms);
+    leave(channel->blocking);
+    return status;
+}
+
+fer_status fer_sync_flush(fer_channel *channel, int64_t timeout_ms) {
+    fer_status status;
+    FER__TRY(begin(channel));
+    status = fer__sync_flush(channel, timeout_ms);
+    leave(channel->blocking);
+    return status;
+}
+
+fer_status fer_sync_receive(fer_channel *channel, int64_t timeout_ms, fer_message *message) {
+    fer_status status;
+    FER__TRY(FER__REQUIRE(message != NULL, "message"));
+    FER__TRY(begin(channel));
+    status = fer__sync_receive(channel, timeout_ms, message);
+    leave(channel->blocking);
+    return status;
+}
+
+fer_status fer_sync_close(fer_channel *channel, int64_t timeout_ms) {
+    fer_status status = FER_OK;
+    FER__TRY(check_kind(channel));
+    FER__TRY(enter(channel->blocking));
+    if (channel->object.state == FER__OPEN)
+        status = fer__sync_close(channel, timeout_ms);
+    leave(channel->blocking);
+    return status;
+}
+
+fer_status fer_sync_fileno(fer_channel *channel, int *fd) {
+    FER__TRY(FER__REQUIRE(fd != NULL, "fd"));
+    FER__TRY(begin(channel));
+    *fd = channel->io.fd;
+    leave(channel->blocking);
+    return FER_OK;
+}
+
+fer_status fer_sync_listen(const char *address, const fer_channel_options *options,
+                           fer_server **server) {
+    fer_channel_options known;
+    FER__TRY(FER__REQUIRE(server != NULL, "server"));
+    *server = NULL;
+    FER__TRY(FER__REQUIRE(address != NULL, "address"));
+    FER__TRY(fer__copy_channel_options(&known, options));
+    return fer__sync_listen(address, &known, server);
+}
+
+fer_status fer_sync_accept(fer_server *server, int64_t timeout_ms, fer_channel **channel) {
+    fer_status status;
+    FER__TRY(FER__REQUIRE(channel != NULL, "channel"));
+    *channel = NULL;
+    FER__TRY(FER__REQUIRE(server != NULL, "server"));
+    FER__TRY(fer__loop_check(server->object.loop));
+    if (server->blocking == NULL)
+        return fer__fail(FER_ENOTSUP, "the server is on a loop: it calls back with its channels");
+    FER__TRY(enter(server->blocking));
+    status = fer__check_open(&server->object);
+    if (status == FER_OK)
+        status = fer__sync_accept(server, timeout_ms, channel);
+    leave(server->blocking);
+    return status;
+}

@@ -1,0 +1,162 @@
+#include "channel.h"
+
+#include "mem.h"
+#include "status.h"
+
+enum {
+    DEFAULT_MESSAGE = 64 << 20,
+    DEFAULT_HIGH_WATER = 1 << 20,
+    DEFAULT_HARD_CAP = 64 << 20,
+    DEFAULT_CONNECT_MS = 10000,
+    DEFAULT_HANDSHAKE_MS = 5000,
+    DEFAULT_CLOSE_MS = 5000
+};
+
+static fer_channel *from_object(fer__object *object) {
+    return FER__CONTAINER(object, fer_channel, object);
+}
+
+fer_status fer__channel_options_check(fer_channel_options *o) {
+    if (o->flags != 0)
+        return fer__fail(FER_EINVAL, "unknown flag in the options");
+    if (o->wire != FER_WIRE_NATIVE && o->wire != FER_WIRE_PLAIN)
+        return fer__fail(FER_EINVAL, "unknown wire %d", (int)o->wire);
+    if (o->max_message > UINT32_MAX)
+        return fer__fail(FER_EINVAL, "max_message is above 4 GiB - 1");
+    if (o->max_handles != 0)
+        return fer__fail(FER_ENOTSUP, "messages carry no handles in this version");
+    o->max_message = o->max_message == 0 ? (uint64_t)DEFAULT_MESSAGE : o->max_message;
+    o->high_water = o->high_water == 0 ? (uint64_t)DEFAULT_HIGH_WATER : o->high_water;
+    o->hard_cap = o->hard_cap == 0 ? (uint64_t)DEFAULT_HARD_CAP : o->hard_cap;
+    o->connect_timeout_ms = o->connect_timeout_ms == 0 ? DEFAULT_CONNECT_MS : o->connect_timeout_ms;
+    o->handshake_timeout_ms =
+        o->handshake_timeout_ms == 0 ? DEFAULT_HANDSHAKE_MS : o->handshake_timeout_ms;
+    o->close_timeout_ms = o->close_timeout_ms == 0 ? DEFAULT_CLOSE_MS : o->close_timeout_ms;
+    return FER_OK;
+}
+
+int fer__channel_is_open(const fer_channel *channel) {
+    return channel->object.state == FER__OPEN && channel->phase == FER__CHANNEL_OPEN;
+}
+
+fer_status fer__channel_watch(fer_channel *channel) {
+    uint32_t events = 0;
+    int closing = channel->object.state == FER__CLOSING;
+    if (channel->torn || channel->io.fd == FER__NO_FD)
+        return FER_OK;
+    if (channel->phase == FER__CHANNEL_HELLO)
+        events |= FER__WAIT_READ;
+    if (channel->phase == FER__CHANNEL_OPEN && !channel->ended &&
+        (closing || (channel->receiver.cb != NULL && !channel->paused)))
+        events |= FER__WAIT_READ;
+    if (channel->blocked)
+        events |= FER__WAIT_WRITE;
+    return fer__io_want(&channel->io, events);
+}
+
+static void on_ready(fer__io *io, uint32_t events) {
+    fer_channel *channel = FER__CONTAINER(io, fer_channel, io);
+    fer__object_hold(&channel->object);
+    if ((events & FER__WAIT_WRITE) != 0) {
+        channel->blocked = 0;
+        fer__channel_flush(channel);
+    }
+    if ((events & FER__WAIT_READ) != 0 && !channel->torn) {
+        if (channel->phase == FER__CHANNEL_HELLO)
+            fer__channel_read_hello(channel);
+        else
+            fer__channel_read_ready(channel);
+    }
+    fer__channel_check_closed(channel);
+    if (!channel->torn) {
+        fer_status status = fer__channel_watch(channel);
+        if (status != FER_OK)
+            fer__channel_tear_down(channel, status);
+    }
+    fer__object_release(&channel->object);
+}
+
+static void run(fer__object *object) {
+    fer_channel *channel = from_object(object);
+    if (object->state == FER__CLOSED) {
+        fer__object_run_close_requests(object);
+        return;
+    }
+    if (channel->opening != NULL)
+        fer__channel_run_opened(channel);
+    if (channel->out.queued > 0 && !channel->blocked && !channel->torn)
+        fer__channel_flush(channel);
+    fer__channel_run_sent(channel);
+    fer__channel_run_receiver(channel);
+    fer__channel_check_closed(channel);
+    if (object->state == FER__CLOSING && channel->io_closed)
+        fer__channel_run_closed(channel);
+}
+
+static void abort_channel(fer__object *object) {
+    fer__channel_abort(from_object(object));
+}
+
+static void call_closed(fer__object *object, void (*cb)(void), void *user) {
+    fer_channel *channel = from_object(object);
+    if (channel->close_status != FER_OK)
+        fer__fail_plain(channel->close_status);
+    ((fer_channel_closed_cb)cb)(channel, channel->close_status, user);
+}
+
+static void destroy(fer__object *object) {
+    fer_channel *channel = from_object(object);
+    fer__opening_free(channel->opening);
+    fer__free(channel->blocking);
+}
+
+static const fer__class channel_class = {run, abort_channel, call_closed, destroy};
+
+static int add_blocking(fer_channel *channel) {
+    fer__blocking *blocking = fer__zalloc(sizeof *blocking);
+    if (blocking == NULL)
+        return 0;
+    atomic_flag_clear(&blocking->busy);
+    blocking->timeout_ms = -2;
+    channel->blocking = blocking;
+    return 1;
+}
+
+fer_status fer__channel_new(fer_loop *loop, const fer_channel_options *options, fer_channel **out) {
+    fer_channel *channel = fer__zalloc(sizeof *channel);
+    if (channel != NULL && loop->kind == FER__LOOP_BLOCKING && !add_blocking(channel)) {
+        fer__free(channel);
+        channel = NULL;
+    }
+    if (channel == NULL)
+        return fer__fail_plain(FER_ENOMEM);
+    fer__object_init(&channel->object, &channel_class, loop);
+    fer__io_init(&channel->io, loop, on_ready);
+    fer__deadline_init(&channel->deadline, NULL);
+    channel->wire = (uint8_t)options->wire;
+    channel->turn = UINT64_MAX;
+    channel->limits.max_message = options->max_message;
+    channel->limits.max_handles = options->max_handles;
+    channel->peer.max_message = UINT32_MAX;
+    channel->high_water = options->high_water;
+    channel->hard_cap = options->hard_cap;
+    channel->close_timeout_ms = options->close_timeout_ms;
+    *out = channel;
+    return FER_OK;
+}
+
+void fer__channel_get_info(const fer_channel *channel, fer_channel_info *info) {
+    info->wire = channel->wire;
+    info->version = channel->version;
+    info->max_message = channel->limits.max_message;
+    info->peer_max_message = channel->peer.max_message;
+    info->max_handles = channel->limits.max_handles;
+    info->peer_max_handles = channel->peer.max_handles;
+    info->queued = channel->out.queued;
+    info->high_water = channel->high_water;
+}
+
+void fer__channel_hold_loop(fer_channel *channel, int hold) {
+    channel->object.holds_loop = hold != 0;
+    fer__io_hold(&channel->io, hold);
+}

@@ -1,0 +1,152 @@
+#include <string.h>
+
+#include "channel.h"
+#include "status.h"
+
+enum { READ_BATCH = 16 }; /* reads in one turn, so that others get theirs */
+
+/* What the end of the stream means at this point of it. */
+static fer_status end_of_stream(const fer_channel *channel) {
+    if (fer__intake_is_inside(&channel->in))
+        return fer__fail(FER_ECONNRESET, "the peer went away in the middle of a message");
+    if (channel->wire == FER_WIRE_PLAIN)
+        return fer__fail_plain(FER_EOF);
+    return fer__fail(FER_ECONNRESET, "the peer went away without a goodbye");
+}
+
+/* Receiving has ended. */
+static void end(fer_channel *channel, fer_status status) {
+    channel->ended = 1;
+    channel->end = status;
+    fer__intake_drop(&channel->in, &channel->object.loop->pool);
+    if (status == FER_EOF)
+        fer__channel_say_goodbye(channel);
+    else
+        fer__channel_break(channel, status);
+}
+
+fer_status fer__channel_read(fer_channel *channel, int may_block) {
+    fer_loop *loop = channel->object.loop;
+    struct iovec iov[2];
+    size_t count = 0;
+    size_t got = 0;
+    size_t room;
+    uint32_t flags = 0;
+    fer_status status = fer__intake_room(&channel->in, &loop->pool, iov, &count);
+    if (status == FER_OK)
+        status = (may_block ? fer__os_recv_blocking : fer__os_recv)(channel->io.fd, iov, count,
+                                                                    &got, &flags);
+    if (status == FER_EAGAIN || status == FER_EINTR)
+        return status;
+    if (status == FER_EOF)
+        status = end_of_stream(channel);
+    else if (status == FER_OK && (flags & FER__RECV_TRUNCATED) != 0)
+        status = fer__fail(FER_EPROTO, "a handle came that was not asked for");
+    else if (status == FER_OK)
+        status = fer__intake_feed(&channel->in, &loop->pool, (fer_wire)channel->wire,
+                                  &channel->limits, got, &loop->batch);
+    if (status != FER_OK) {
+        end(channel, status);
+        return status;
+    }
+    room = count == 2 ? iov[0].iov_len + iov[1].iov_len : iov[0].iov_len;
+    /* Less than there was room for: the kernel has no more. */
+    return got < room ? FER_EAGAIN : FER_OK;
+}
+
+void fer__channel_batch_done(fer_channel *channel) {
+    fer_loop *loop = channel->object.loop;
+    fer__pool_give_body(&loop->pool, loop->batch.body, loop->batch.body_size);
+    loop->batch.body = NULL;
+    loop->batch.count = 0;
+}
+
+/* Callbacks. */
+
+static void call_receiver(fer_channel *channel, fer_status status, const fer_message *messages,
+                          size_t count) {
+    fer_messages_cb cb = (fer_messages_cb)channel->receiver.cb;
+    void *user = channel->receiver.user;
+    fer__frame frame;
+    fer__callback_enter(&channel->receiver, &frame);
+    if (status != FER_OK)
+        fer__callback_retire(&channel->receiver);
+    cb(channel, status, messages, count, user);
+    fer__callback_leave(&channel->receiver, &frame);
+}
+
+void fer__channel_run_receiver(fer_channel *channel) {
+    fer_status status = FER_OK;
+    if (channel->object.state != FER__OPEN) {
+        status = FER_ECANCELED;
+        fer__callback_retire(&channel->drain);
+    } else if (channel->ended) {
+        status = channel->end;
+    }
+    if (status == FER_OK || channel->receiver.cb == NULL)
+        return;
+    fer__fail_plain(status);
+    call_receiver(channel, status, NULL, 0);
+}
+
+/* Hand on what one read brought. What comes while the channel closes is of no more use. */
+static void deliver(fer_channel *channel) {
+    fer__batch *batch = &channel->object.loop->batch;
+    if (batch->count > 0 && channel->receiver.cb != NULL && channel->object.state == FER__OPEN)
+        call_receiver(channel, FER_OK, batch->messages, batch->count);
+    fer__channel_batch_done(channel);
+}
+
+static int wants_more(const fer_channel *channel) {
+    if (channel->torn || channel->ended)
+        return 0;
+    return channel->object.state != FER__OPEN || (channel->receiver.cb != NULL && !channel->paused);
+}
+
+void fer__channel_read_ready(fer_channel *channel) {
+    int i;
+    for (i = 0; i < READ_BATCH && wants_more(channel); i++) {
+        fer_status status = fer__channel_read(channel, 0);
+        char detail[160];
+        strncpy(detail, fer__status_detail(), sizeof detail - 1);
+        detail[sizeof detail - 1] = '\0';
+        deliver(channel);
+        if (status == FER_OK)
+            continue;
+        if (status != FER_EAGAIN && channel->receiver.cb != NULL &&
+            channel->object.state == FER__OPEN) {
+            fer__fail(status, "%s", detail);
+            call_receiver(channel, status, NULL, 0);
+        }
+        return;
+    }
+}
+
+/* The work of the ABI's functions. */
+
+fer_status fer__channel_receive(fer_channel *channel, fer_messages_cb cb, void *user,
+                                fer_finalizer finalizer) {
+    fer_status status = FER_OK;
+    if (channel->phase != FER__CHANNEL_OPEN)
+        status = fer__fail(FER_ENOTCONN, "the channel is not open yet");
+    else if (channel->receiver.cb != NULL)
+        status = fer__fail(FER_EALREADY, "the channel has a receiver");
+    if (status != FER_OK)
+        return fer__callback_refuse(status, user, finalizer);
+    fer__callback_set(&channel->receiver, (void (*)(void))cb, user, finalizer);
+    channel->paused = 0;
+    /* It ended before: the receiver is told at the end of the turn. */
+    if (channel->ended)
+        fer__object_due(&channel->object);
+    status = fer__channel_watch(channel);
+    if (status != FER_OK)
+        fer__callback_retire(&channel->receiver);
+    return status;
+}
+
+fer_status fer__channel_set_paused(fer_channel *channel, int paused) {
+    if (channel->receiver.cb == NULL)
+        return fer__fail(FER_ENOTCONN, "the channel has no receiver");
+    channel->paused = paused != 0;
+    return fer__channel_watch(channel);
+}

@@ -1,0 +1,193 @@
+#include <string.h>
+
+#include "channel.h"
+#include "mem.h"
+#include "status.h"
+
+enum { PARTS_ON_STACK = 16 };
+
+void fer__channel_break(fer_channel *channel, fer_status status) {
+    if (channel->broken == FER_OK)
+        channel->broken = status;
+    channel->blocked = 0;
+    fer__sendq_drop(&channel->out, &channel->object.loop->pool);
+    fer__object_due(&channel->object);
+}
+
+/* What follows from the state of the queue after a write, or a send. */
+static void after_write(fer_channel *channel) {
+    if (channel->out.queued >= channel->high_water) {
+        channel->above = 1;
+    } else if (channel->above && channel->out.queued <= channel->high_water / 2) {
+        channel->above = 0;
+        channel->drained = 1;
+        fer__object_due(&channel->object);
+    }
+    if (fer__sendq_has_sent(&channel->out))
+        fer__object_due(&channel->object);
+}
+
+void fer__channel_flush(fer_channel *channel) {
+    fer_status status;
+    if (channel->torn || channel->out.queued == 0)
+        return;
+    status = fer__sendq_write(&channel->out, &channel->object.loop->pool, channel->io.fd);
+    channel->turn = channel->object.loop->turn;
+    if (status == FER_EAGAIN) {
+        channel->blocked = 1;
+        status = fer__channel_watch(channel);
+    }
+    if (status != FER_OK)
+        fer__channel_break(channel, status);
+    after_write(channel);
+}
+
+static fer_status can_send(const fer_channel *channel, uint64_t size) {
+    if (channel->phase != FER__CHANNEL_OPEN)
+        return fer__fail(FER_ENOTCONN, "the channel is not open yet");
+    if (channel->broken != FER_OK)
+        return fer__fail_plain(channel->broken);
+    if (channel->said_goodbye)
+        return fer__fail(FER_EPIPE, "the peer said goodbye");
+    if (size > channel->limits.max_message)
+        return fer__fail(FER_EMSGSIZE, "%llu bytes, and max_message is %llu",
+                         (unsigned long long)size, (unsigned long long)channel->limits.max_message);
+    if (size > channel->peer.max_message)
+        return fer__fail(FER_EMSGSIZE, "%llu bytes, and the peer takes %llu",
+                         (unsigned long long)size, (unsigned long long)channel->peer.max_message);
+    if (size == 0 && channel->wire == FER_WIRE_PLAIN)
+        return fer__fail(FER_EINVAL, "the plain wire has no empty message");
+    if (channel->out.queued > 0 && channel->out.queued + size > channel->hard_cap)
+        return fer__fail(FER_EAGAIN, "%zu bytes are queued already", channel->out.queued);
+    return FER_OK;
+}
+
+/* Whether to write now. The first of a turn goes at once, and so does a queue that is worth it. */
+static int is_now(const fer_channel *channel, size_t size) {
+    if (channel->blocked)
+        return 0;
+    if (channel->out.queued == 0 && channel->turn != channel->object.loop->turn)
+        return 1;
+    return channel->out.queued + size >= FER__FLUSH_AT || channel->blocking != NULL;
+}
+
+static fer_status push(fer_channel *channel, const struct iovec *iov, size_t count, size_t size,
+                       fer_sent_cb cb, void *user) {
+    unsigned how = cb != NULL ? FER__PUSH_REFER : 0;
+    int now = is_now(channel, size);
+    fer_status status;
+    if (now)
+        how |= FER__PUSH_NOW;
+    status = fer__sendq_push(&channel->out, &channel->object.loop->pool, channel->io.fd, iov, count,
+                             how, (void (*)(void))cb, user);
+    if (status != FER_OK) {
+        if (status != FER_ENOMEM)
+            fer__channel_break(channel, status);
+        return fer__fail_plain(status);
+    }
+    if (now) {
+        channel->turn = channel->object.loop->turn;
+        channel->blocked = channel->out.queued > 0;
+        if (channel->blocked) {
+            status = fer__channel_watch(channel);
+            if (status != FER_OK)
+                fer__channel_break(channel, status);
+        }
+    } else if (!channel->blocked) {
+        fer__object_due(&channel->object);
+    }
+    after_write(channel);
+    return FER_OK;
+}
+
+fer_status fer__channel_send(fer_channel *channel, const fer_bytes *parts, size_t count,
+                             fer_sent_cb cb, void *user) {
+    struct iovec room[PARTS_ON_STACK + 1];
+    struct iovec *iov = room;
+    uint8_t bytes[FER__HEADER_MAX];
+    fer__header header = {FER__FRAME_MESSAGE, 0, 0};
+    uint64_t size = 0;
+    fer_status status;
+    size_t i;
+    for (i = 0; i < count; i++)
+        size += parts[i].size;
+    status = can_send(channel, size);
+    if (status != FER_OK)
+        return status;
+    if (count > PARTS_ON_STACK)
+        iov = count < SIZE_MAX / sizeof *iov ? fer__malloc((count + 1) * sizeof *iov) : NULL;
+    if (iov == NULL)
+        return fer__fail_plain(FER_ENOMEM);
+    header.length = (uint32_t)size;
+    iov[0].iov_base = bytes;
+    iov[0].iov_len = fer__header_encode((fer_wire)channel->wire, &header, bytes);
+    for (i = 0; i < count; i++) {
+        iov[i + 1].iov_base = (void *)(uintptr_t)parts[i].data;
+        iov[i + 1].iov_len = parts[i].size;
+    }
+    status = push(channel, iov, count + 1, (size_t)size + iov[0].iov_len, cb, user);
+    if (iov != room)
+        fer__free(iov);
+    return status;
+}
+
+void fer__channel_say_goodbye(fer_channel *channel) {
+    uint8_t bytes[FER__HEADER_MAX];
+    fer__header header = {FER__FRAME_GOODBYE, 0, 0};
+    struct iovec iov = {bytes, 0};
+    fer_status status;
+    int answer;
+    if (channel->said_goodbye || channel->broken != FER_OK)
+        return;
+    channel->said_goodbye = 1;
+    /* With nothing left to flush, a peer that did not wait for the answer to its goodbye lost nothing. */
+    answer = channel->ended && channel->end == FER_EOF && channel->out.queued == 0;
+    iov.iov_len = fer__header_encode((fer_wire)channel->wire, &header, bytes);
+    status = fer__sendq_push(&channel->out, &channel->object.loop->pool, channel->io.fd, &iov, 1,
+                             channel->blocked ? 0 : FER__PUSH_NOW, NULL, NULL);
+    if (status != FER_OK && !(answer && (status == FER_EPIPE || status == FER_ECONNRESET)))
+        fer__channel_break(channel, status);
+    if (status == FER_OK && channel->out.queued > 0 && !channel->blocked) {
+        channel->blocked = 1;
+        status = fer__channel_watch(channel);
+        if (status != FER_OK)
+            fer__channel_break(channel, status);
+    }
+    after_write(channel);
+}
+
+/* Callbacks. */
+
+static void run_drain(fer_channel *channel) {
+    fer_drain_cb cb = (fer_drain_cb)channel->drain.cb;
+    fer__frame frame;
+    channel->drained = 0;
+    if (cb == NULL || !fer__channel_is_open(channel))
+        return;
+    fer__callback_enter(&channel->drain, &frame);
+    cb(channel, channel->drain.user);
+    fer__callback_leave(&channel->drain, &frame);
+}
+
+void fer__channel_run_sent(fer_channel *channel) {
+    fer__pool *pool = &channel->object.loop->pool;
+    for (;;) {
+        int all = channel->torn || channel->broken != FER_OK;
+        fer__sent *sent = fer__sendq_take_sent(&channel->out, all);
+        fer_status status = FER_OK;
+        fer_sent_cb cb;
+        void *user;
+        if (sent == NULL)
+            break;
+        if (sent->end > channel->out.written)
+            status = channel->broken != FER_OK ? channel->broken : FER_ECANCELED;
+        cb = (fer_sent_cb)sent->cb;
+        user = sent->user;
+        fer__pool_give_node(pool, sent);
+        if (status != FER_OK)
+            fer__fail_plain(status);
+        cb(channel, status, user);
+    }
+    if (channel->drained)
+        run_drain(channel);
+}

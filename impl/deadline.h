@@ -1,0 +1,32 @@
+/**
+ * Deadlines: one timer of the loop serves all of them.
+ */
+#ifndef FER_IMPL_DEADLINE_H
+#define FER_IMPL_DEADLINE_H
+
+#include <stdint.h>
+
+#include "ferrule/types.h"
+#include "list.h"
+
+/** Something to do when a time has come. Lives in its owner. */
+typedef struct fer__deadline {
+    fer__link link; /**< in loop->deadlines, the earliest first */
+    int64_t at;     /**< of the clock of fer__os_now() */
+    void (*expired)(struct fer__deadline *deadline);
+} fer__deadline;
+
+void fer__deadline_init(fer__deadline *deadline, void (*expired)(fer__deadline *deadline));
+
+/** Set, or move, a deadline to `ms` from now. Negative: never. */
+void fer__deadline_set(fer_loop *loop, fer__deadline *deadline, int64_t ms);
+
+void fer__deadline_clear(fer_loop *loop, fer__deadline *deadline);
+
+/** Milliseconds to the earliest one; -1 when there is none. */
+int64_t fer__deadline_next(const fer_loop *loop);
+
+/** Run what has expired. */
+void fer__deadline_run(fer_loop *loop);
+
+#endif

@@ -1,0 +1,69 @@
+#include "listener.h"
+
+#include "status.h"
+
+enum {
+    ACCEPT_BATCH = 64,   /* connections in one turn, so that others get theirs */
+    RETRY_AFTER_MS = 100 /* after running out of descriptors or memory */
+};
+
+static void on_retry(fer__deadline *deadline) {
+    fer__listener *listener = FER__CONTAINER(deadline, fer__listener, retry);
+    fer_status status = fer__io_want(listener->io, FER__WAIT_READ);
+    if (status != FER_OK)
+        listener->cb(listener, status);
+}
+
+fer_status fer__listener_start(fer__listener *listener, fer__io *io, fer__listener_cb cb) {
+    listener->io = io;
+    listener->cb = cb;
+    listener->waiting = FER__NO_FD;
+    listener->stopped = 0;
+    fer__deadline_init(&listener->retry, on_retry);
+    return fer__io_want(io, FER__WAIT_READ);
+}
+
+void fer__listener_ready(fer__listener *listener) {
+    int i;
+    for (i = 0; i < ACCEPT_BATCH && !listener->stopped; i++) {
+        fer_status status = FER_OK;
+        if (listener->waiting == FER__NO_FD)
+            status = fer__os_accept(listener->io->fd, &listener->waiting);
+        if (status == FER_EAGAIN)
+            return;
+        if (status == FER_ECONNABORTED)
+            continue;
+        if (status != FER_OK) {
+            /* The connection stays in the kernel's queue, where it would be reported for ever. */
+            fer__io_want(listener->io, 0);
+            fer__deadline_set(listener->io->loop, &listener->retry, RETRY_AFTER_MS);
+            listener->cb(listener, status);
+            return;
+        }
+        listener->cb(listener, FER_OK);
+        if (!listener->stopped && listener->waiting != FER__NO_FD) {
+            fer__io_want(listener->io, 0);
+            return;
+        }
+    }
+}
+
+fer_status fer__listener_take(fer__listener *listener, fer__fd *fd) {
+    if (listener->waiting == FER__NO_FD)
+        return fer__os_accept(listener->io->fd, fd);
+    if (!listener->stopped && fer__link_alone(&listener->retry.link)) {
+        fer_status status = fer__io_want(listener->io, FER__WAIT_READ);
+        if (status != FER_OK)
+            return status;
+    }
+    *fd = listener->waiting;
+    listener->waiting = FER__NO_FD;
+    return FER_OK;
+}
+
+void fer__listener_stop(fer__listener *listener) {
+    listener->stopped = 1;
+    fer__deadline_clear(listener->io->loop, &listener->retry);
+    fer__os_close(listener->waiting);
+    listener->waiting = FER__NO_FD;
+}

@@ -1,0 +1,326 @@
+#include "sendq.h"
+
+#include <string.h>
+
+#include "status.h"
+
+_Static_assert(sizeof(fer__segment) <= sizeof(fer__node), "a segment is a node");
+_Static_assert(sizeof(fer__sent) <= sizeof(fer__node), "a completion is a node");
+
+/** Memory set aside before anything is written, so that no failure can come in the middle. */
+typedef struct fer__reserve {
+    fer__segment *segments; /**< linked by next; each has its block, if it is to have one */
+    fer__sent *sent;
+} fer__reserve;
+
+static void give_segment(fer__pool *pool, fer__segment *segment) {
+    if (segment->block != NULL)
+        fer__pool_give_block(pool, segment->block);
+    fer__pool_give_node(pool, segment);
+}
+
+static void give_reserve(fer__pool *pool, fer__reserve *reserve) {
+    while (reserve->segments != NULL) {
+        fer__segment *segment = reserve->segments;
+        reserve->segments = segment->next;
+        give_segment(pool, segment);
+    }
+    if (reserve->sent != NULL)
+        fer__pool_give_node(pool, reserve->sent);
+    reserve->sent = NULL;
+}
+
+/* Set aside one more segment, with a block or without. */
+static int add_segment(fer__pool *pool, fer__reserve *reserve, int with_block) {
+    fer__segment *segment = fer__pool_node(pool);
+    if (segment == NULL)
+        return 0;
+    segment->block = NULL;
+    segment->next = reserve->segments;
+    reserve->segments = segment;
+    if (with_block) {
+        segment->block = fer__pool_block(pool);
+        if (segment->block == NULL)
+            return 0;
+    }
+    return 1;
+}
+
+static int is_copied(size_t size, unsigned how) {
+    return (how & FER__PUSH_REFER) == 0 || size <= FER__COPY_MAX;
+}
+
+/* The segments that the pieces need when the kernel takes nothing. */
+static int make_reserve(const fer__sendq *queue, fer__pool *pool, const struct iovec *parts,
+                        size_t count, unsigned how, int with_sent, fer__reserve *reserve) {
+    size_t room = 0;
+    size_t i;
+    /* What is written at once may take the last block with it. */
+    if ((how & FER__PUSH_NOW) == 0 && queue->tail != NULL && queue->tail->block != NULL)
+        room = queue->tail->room;
+    reserve->segments = NULL;
+    reserve->sent = NULL;
+    if (with_sent) {
+        reserve->sent = fer__pool_node(pool);
+        if (reserve->sent == NULL)
+            return 0;
+    }
+    for (i = 0; i < count; i++) {
+        size_t left = parts[i].iov_len;
+        if (left == 0)
+            continue;
+        if (!is_copied(left, how)) {
+            if (!add_segment(pool, reserve, 0))
+                return 0;
+            room = 0;
+            continue;
+        }
+        while (left > room) {
+            left -= room;
+            room = FER__BLOCK_SIZE;
+            if (!add_segment(pool, reserve, 1))
+                return 0;
+        }
+        room -= left;
+    }
+    return 1;
+}
+
+/* Take a segment of the wanted sort out of the reserve, and put it at the end of the queue. */
+static fer__segment *append_segment(fer__sendq *queue, fer__reserve *reserve, int with_block) {
+    fer__segment **at = &reserve->segments;
+    fer__segment *segment;
+    while (((*at)->block != NULL) != with_block)
+        at = &(*at)->next;
+    segment = *at;
+    *at = segment->next;
+    segment->next = NULL;
+    segment->size = 0;
+    segment->room = 0;
+    if (with_block) {
+        segment->data = segment->block;
+        segment->room = FER__BLOCK_SIZE;
+    }
+    if (queue->tail != NULL)
+        queue->tail->next = segment;
+    else
+        queue->head = segment;
+    queue->tail = segment;
+    return segment;
+}
+
+static void append_copy(fer__sendq *queue, fer__reserve *reserve, const uint8_t *data,
+                        size_t size) {
+    while (size > 0) {
+        fer__segment *tail = queue->tail;
+        size_t n;
+        if (tail == NULL || tail->block == NULL || tail->room == 0)
+            tail = append_segment(queue, reserve, 1);
+        n = size < tail->room ? size : tail->room;
+        memcpy(tail->block + (FER__BLOCK_SIZE - tail->room), data, n);
+        tail->size += n;
+        tail->room -= n;
+        queue->queued += n;
+        data += n;
+        size -= n;
+    }
+}
+
+/* Queue the pieces, without their first `skip` bytes. */
+static void append_parts(fer__sendq *queue, fer__reserve *reserve, const struct iovec *parts,
+                         size_t count, unsigned how, size_t skip) {
+    size_t i;
+    for (i = 0; i < count; i++) {
+        const uint8_t *data = parts[i].iov_base;
+        size_t size = parts[i].iov_len;
+        if (skip >= size) {
+            skip -= size;
+            continue;
+        }
+        if (is_copied(size, how)) {
+            append_copy(queue, reserve, data + skip, size - skip);
+        } else {
+            fer__segment *segment = append_segment(queue, reserve, 0);
+            segment->data = data + skip;
+            segment->size = size - skip;
+            queue->queued += size - skip;
+        }
+        skip = 0;
+    }
+}
+
+/* The kernel took `size` bytes from the front of the queue. */
+static void consume(fer__sendq *queue, fer__pool *pool, size_t size) {
+    queue->written += size;
+    queue->queued -= size;
+    while (size > 0 || (queue->head != NULL && queue->head->size == 0)) {
+        fer__segment *head = queue->head;
+        if (size < head->size) {
+            head->data += size;
+            head->size -= size;
+            return;
+        }
+        size -= head->size;
+        queue->head = head->next;
+        if (queue->head == NULL)
+            queue->tail = NULL;
+        give_segment(pool, head);
+    }
+}
+
+/* Fill `iov` with the front of the queue. */
+static size_t gather(const fer__sendq *queue, struct iovec *iov, size_t room) {
+    const fer__segment *at = queue->head;
+    size_t n = 0;
+    for (; at != NULL && n < room; at = at->next) {
+        iov[n].iov_base = (void *)(uintptr_t)at->data;
+        iov[n++].iov_len = at->size;
+    }
+    return n;
+}
+
+/* Write the queue and, in the same call, the pieces. `*taken` receives how much of these went. */
+static fer_status write_now(fer__sendq *queue, fer__pool *pool, fer__fd fd,
+                            const struct iovec *parts, size_t count, size_t *taken) {
+    struct iovec iov[FER__IOV_MAX];
+    size_t n = gather(queue, iov, FER__IOV_MAX);
+    size_t queued = queue->queued;
+    size_t wrote = 0;
+    fer_status status;
+    *taken = 0;
+    if (n == FER__IOV_MAX)
+        return fer__sendq_write(queue, pool, fd);
+    if (count > FER__IOV_MAX - n)
+        count = FER__IOV_MAX - n;
+    memcpy(iov + n, parts, count * sizeof *iov);
+    status = fer__os_send(fd, iov, n + count, &wrote);
+    if (status != FER_OK)
+        return status;
+    if (wrote > queued) {
+        *taken = wrote - queued;
+        wrote = queued;
+        queue->written += *taken;
+    }
+    if (wrote > 0)
+        consume(queue, pool, wrote);
+    return FER_OK;
+}
+
+static void append_sent(fer__sendq *queue, fer__reserve *reserve, void (*cb)(void), void *user) {
+    fer__sent *sent = reserve->sent;
+    reserve->sent = NULL;
+    sent->next = NULL;
+    sent->end = queue->written + queue->queued;
+    sent->cb = cb;
+    sent->user = user;
+    if (queue->sent_tail != NULL)
+        queue->sent_tail->next = sent;
+    else
+        queue->sent_head = sent;
+    queue->sent_tail = sent;
+}
+
+/* Small pieces that fit behind what waits need no preparation. */
+static int append_small(fer__sendq *queue, const struct iovec *parts, size_t count, size_t size) {
+    size_t i;
+    if (queue->tail == NULL || queue->tail->block == NULL || queue->tail->room < size)
+        return 0;
+    for (i = 0; i < count; i++)
+        append_copy(queue, NULL, parts[i].iov_base, parts[i].iov_len);
+    return 1;
+}
+
+fer_status fer__sendq_push(fer__sendq *queue, fer__pool *pool, fer__fd fd,
+                           const struct iovec *parts, size_t count, unsigned how, void (*cb)(void),
+                           void *user) {
+    fer__reserve reserve;
+    size_t size = 0;
+    size_t taken = 0;
+    size_t i;
+    for (i = 0; i < count; i++)
+        size += parts[i].iov_len;
+    if ((how & FER__PUSH_NOW) == 0 && cb == NULL && size <= FER__COPY_MAX &&
+        append_small(queue, parts, count, size))
+        return FER_OK;
+    if (!make_reserve(queue, pool, parts, count, how, cb != NULL, &reserve)) {
+        give_reserve(pool, &reserve);
+        return fer__fail_plain(FER_ENOMEM);
+    }
+    if ((how & FER__PUSH_NOW) != 0 && size + queue->queued > 0) {
+        fer_status status = write_now(queue, pool, fd, parts, count, &taken);
+        if (status != FER_OK && status != FER_EAGAIN) {
+            give_reserve(pool, &reserve);
+            return status;
+        }
+    }
+    append_parts(queue, &reserve, parts, count, how, taken);
+    if (cb != NULL)
+        append_sent(queue, &reserve, cb, user);
+    give_reserve(pool, &reserve);
+    return FER_OK;
+}
+
+fer_status fer__sendq_write(fer__sendq *queue, fer__pool *pool, fer__fd fd) {
+    while (queue->queued > 0) {
+        struct iovec iov[FER__IOV_MAX];
+        size_t n = gather(queue, iov, FER__IOV_MAX);
+        size_t wrote = 0;
+        fer_status status = fer__os_send(fd, iov, n, &wrote);
+        if (status != FER_OK)
+            return status;
+        consume(queue, pool, wrote);
+    }
+    return FER_OK;
+}
+
+int fer__sendq_has_sent(const fer__sendq *queue) {
+    return queue->sent_head != NULL && queue->sent_head->end <= queue->written;
+}
+
+fer__sent *fer__sendq_take_sent(fer__sendq *queue, int all) {
+    fer__sent *sent = queue->sent_head;
+    if (sent == NULL || (!all && sent->end > queue->written))
+        return NULL;
+    queue->sent_head = sent->next;
+    if (queue->sent_head == NULL)
+        queue->sent_tail = NULL;
+    return sent;
+}
+
+fer_status fer__sendq_own(fer__sendq *queue, fer__pool *pool) {
+    fer__sendq copy = {0};
+    fer__reserve reserve = {0};
+    fer__segment *at;
+    size_t blocks = (queue->queued + FER__BLOCK_SIZE - 1) / FER__BLOCK_SIZE;
+    for (at = queue->head; at != NULL && at->block != NULL; at = at->next)
+        continue;
+    if (at == NULL)
+        return FER_OK;
+    for (; blocks > 0; blocks--) {
+        if (!add_segment(pool, &reserve, 1)) {
+            give_reserve(pool, &reserve);
+            return fer__fail_plain(FER_ENOMEM);
+        }
+    }
+    for (at = queue->head; at != NULL; at = at->next)
+        append_copy(&copy, &reserve, at->data, at->size);
+    give_reserve(pool, &reserve);
+    copy.sent_head = queue->sent_head;
+    copy.sent_tail = queue->sent_tail;
+    copy.written = queue->written;
+    queue->sent_head = NULL;
+    queue->sent_tail = NULL;
+    fer__sendq_drop(queue, pool);
+    *queue = copy;
+    return FER_OK;
+}
+
+void fer__sendq_drop(fer__sendq *queue, fer__pool *pool) {
+    while (queue->head != NULL) {
+        fer__segment *head = queue->head;
+        queue->head = head->next;
+        give_segment(pool, head);
+    }
+    queue->tail = NULL;
+    queue->queued = 0;
+}

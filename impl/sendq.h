@@ -1,0 +1,84 @@
+/**
+ * The send queue of a stream or channel: what the kernel has not taken yet.
+ *
+ * Small pieces are gathered in blocks of 64 KiB; large ones are referred to where they are, if their
+ * owner keeps them until a completion. Header and payload are never joined just to be written.
+ * Completions are tied to the bytes by their distance from the start of the stream.
+ */
+#ifndef FER_IMPL_SENDQ_H
+#define FER_IMPL_SENDQ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ferrule/types.h"
+#include "os.h"
+#include "pool.h"
+
+enum {
+    FER__FLUSH_AT =
+        64 * 1024, /**< queued bytes that are written without waiting for the turn's end */
+    FER__COPY_MAX =
+        8 * 1024 /**< a piece up to this size is copied even if it could be referred to */
+};
+
+/** A run of bytes that waits. A node of the pool. */
+typedef struct fer__segment {
+    struct fer__segment *next;
+    const uint8_t *data;
+    size_t size;
+    uint8_t *block; /**< the block that `data` is in; NULL when it is referred to */
+    size_t room;    /**< bytes free behind the data, in the block */
+} fer__segment;
+
+/** A completion that waits. A node of the pool. */
+typedef struct fer__sent {
+    struct fer__sent *next;
+    uint64_t end; /**< position in the stream after the last byte that it waits for */
+    void (*cb)(void);
+    void *user;
+} fer__sent;
+
+typedef struct fer__sendq {
+    fer__segment *head;
+    fer__segment *tail;
+    fer__sent *sent_head;
+    fer__sent *sent_tail;
+    size_t queued;    /**< bytes that wait */
+    uint64_t written; /**< bytes that the kernel has */
+} fer__sendq;
+
+/** How fer__sendq_push() goes about it. */
+enum {
+    FER__PUSH_NOW = 1,  /**< write what there is, then this, at once */
+    FER__PUSH_REFER = 2 /**< the bytes stay until the completion */
+};
+
+/**
+ * Accept the pieces as a whole, or nothing on an error.
+ *
+ * A piece of up to FER__COPY_MAX bytes is always copied when it must wait; a header may be on the
+ * caller's stack.
+ * FER_OK; FER_ENOMEM; with FER__PUSH_NOW what fer__os_send() gives, except FER_EAGAIN. `cb` NULL wants
+ * no completion.
+ */
+fer_status fer__sendq_push(fer__sendq *queue, fer__pool *pool, fer__fd fd,
+                           const struct iovec *parts, size_t count, unsigned how, void (*cb)(void),
+                           void *user);
+
+/** Write until the queue is empty (FER_OK) or the kernel takes no more (FER_EAGAIN). */
+fer_status fer__sendq_write(fer__sendq *queue, fer__pool *pool, fer__fd fd);
+
+/** The next completion that is due; NULL when none is. With `all`, also those that are not. */
+fer__sent *fer__sendq_take_sent(fer__sendq *queue, int all);
+
+/** Whether a completion is due. */
+int fer__sendq_has_sent(const fer__sendq *queue);
+
+/** Copy what is referred to, so that its owner may have it back. */
+fer_status fer__sendq_own(fer__sendq *queue, fer__pool *pool);
+
+/** Forget the bytes that wait; completions stay. */
+void fer__sendq_drop(fer__sendq *queue, fer__pool *pool);
+
+#endif

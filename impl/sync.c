@@ -1,0 +1,313 @@
+#include "sync.h"
+
+#include <string.h>
+
+#include "mem.h"
+#include "status.h"
+
+enum { WAITS_ON_STACK = 16 };
+
+/** When to give up, by fer__os_now(); negative: never. */
+static int64_t time_limit(int64_t timeout_ms) {
+    return timeout_ms < 0 ? -1 : fer__os_now() + timeout_ms;
+}
+
+static int64_t time_left(int64_t limit) {
+    int64_t left;
+    if (limit < 0)
+        return -1;
+    left = limit - fer__os_now();
+    return left < 0 ? 0 : left;
+}
+
+/* One turn: wait for what the objects of the loop wait for, and serve it. */
+
+static size_t list_waits(const fer_loop *loop, fer__wait *waits, fer__io **ios, size_t room) {
+    const fer__link *at;
+    size_t n = 0;
+    for (at = loop->ios.next; at != &loop->ios; at = at->next, n++) {
+        fer__io *io = FER__CONTAINER(at, fer__io, link);
+        if (n >= room)
+            continue;
+        waits[n].fd = io->fd;
+        waits[n].events = io->wanted;
+        waits[n].ready = 0;
+        ios[n] = io;
+    }
+    return n;
+}
+
+static fer_status wait_and_serve(fer_loop *loop, fer__wait *waits, fer__io **ios, size_t room,
+                                 int64_t timeout_ms) {
+    size_t n = list_waits(loop, waits, ios, room);
+    fer_status status = fer__os_wait(waits, n, timeout_ms);
+    size_t i;
+    if (status != FER_OK)
+        return status;
+    for (i = 0; i < n; i++) {
+        /* One that was served before may have ended this one. */
+        if (waits[i].ready != 0 && ios[i]->fd == waits[i].fd)
+            ios[i]->ready(ios[i], waits[i].ready);
+    }
+    return FER_OK;
+}
+
+static fer_status turn(fer_loop *loop, int64_t limit) {
+    fer__wait few_waits[WAITS_ON_STACK];
+    fer__io *few_ios[WAITS_ON_STACK];
+    int64_t left = time_left(limit);
+    int64_t next = fer__deadline_next(loop);
+    int64_t timeout = next >= 0 && (left < 0 || next < left) ? next : left;
+    size_t count = list_waits(loop, NULL, NULL, 0);
+    fer_status status;
+    if (count <= WAITS_ON_STACK) {
+        status = wait_and_serve(loop, few_waits, few_ios, WAITS_ON_STACK, timeout);
+    } else {
+        fer__wait *waits = fer__malloc(count * sizeof *waits);
+        fer__io **ios = fer__malloc(count * sizeof *ios);
+        status = waits != NULL && ios != NULL ? wait_and_serve(loop, waits, ios, count, timeout)
+                                              : FER_ENOMEM;
+        fer__free(waits);
+        fer__free(ios);
+    }
+    fer__deadline_run(loop);
+    fer__loop_run_ready(loop);
+    /* What has come counts, also when it came with the end of the time. */
+    if (status == FER_ETIMEDOUT && left != 0)
+        return FER_OK;
+    return status == FER_OK ? FER_OK : fer__fail_plain(status);
+}
+
+void fer__sync_settle(fer_loop *loop) {
+    while (!fer__link_alone(&loop->ready))
+        fer__loop_run_ready(loop);
+}
+
+/* Connecting. */
+
+typedef struct opened {
+    fer_status status;
+    int done;
+    char detail[160];
+} opened;
+
+static void on_opened(fer_channel *channel, fer_status status, void *user) {
+    opened *result = user;
+    (void)channel;
+    result->status = status;
+    result->done = 1;
+    strncpy(result->detail, fer__status_detail(), sizeof result->detail - 1);
+}
+
+static void drop(fer_channel *channel) {
+    fer_loop *loop = channel->object.loop;
+    fer__loop_ref(loop);
+    fer__channel_abort(channel);
+    fer__sync_settle(loop);
+    fer__object_unref(&channel->object);
+    fer__loop_unref(loop);
+}
+
+fer_status fer__sync_connect(const char *address, const fer_channel_options *options,
+                             int64_t timeout_ms, fer_channel **out) {
+    int64_t limit = time_limit(timeout_ms);
+    opened result = {FER_OK, 0, ""};
+    fer_channel *channel = NULL;
+    fer_loop *loop = NULL;
+    fer_status status = fer__loop_new_blocking(&loop);
+    if (status != FER_OK)
+        return status;
+    status = fer__channel_connect(loop, address, options, on_opened, &result, &channel);
+    fer__loop_unref(loop);
+    if (status != FER_OK)
+        return status;
+    fer__sync_settle(loop);
+    while (status == FER_OK && !result.done)
+        status = turn(loop, limit);
+    if (status == FER_OK && result.status != FER_OK)
+        status = fer__fail(result.status, "%s", result.detail);
+    if (status != FER_OK) {
+        char detail[160];
+        /* The user's callback data is on this stack: it must not be told later. */
+        strncpy(detail, fer__status_detail(), sizeof detail - 1);
+        detail[sizeof detail - 1] = '\0';
+        drop(channel);
+        return fer__fail(status, "%s", detail);
+    }
+    *out = channel;
+    return FER_OK;
+}
+
+/* Sending. */
+
+static fer_status flush(fer_channel *channel, int64_t limit) {
+    fer_loop *loop = channel->object.loop;
+    fer_status status = FER_OK;
+    if (!channel->blocked)
+        fer__channel_flush(channel);
+    while (status == FER_OK && channel->out.queued > 0) {
+        fer__wait wait = {channel->io.fd, FER__WAIT_WRITE, 0};
+        status = fer__os_wait(&wait, 1, time_left(limit));
+        if (status == FER_OK) {
+            channel->blocked = 0;
+            fer__channel_flush(channel);
+        }
+    }
+    fer__sync_settle(loop);
+    if (channel->broken != FER_OK)
+        return fer__fail_plain(channel->broken);
+    return status == FER_OK ? FER_OK : fer__fail_plain(status);
+}
+
+fer_status fer__sync_flush(fer_channel *channel, int64_t timeout_ms) {
+    return flush(channel, time_limit(timeout_ms));
+}
+
+/* The caller's bytes are its own again when the call returns: keep a copy of the rest. */
+static fer_status keep_rest(fer_channel *channel, fer_status status) {
+    fer_status copied = fer__sendq_own(&channel->out, &channel->object.loop->pool);
+    if (copied == FER_OK)
+        return status;
+    fer__channel_break(channel, copied);
+    return fer__fail(copied, "the rest of the message could not be kept; the channel is broken");
+}
+
+static void on_sent(fer_channel *channel, fer_status status, void *user) {
+    (void)channel;
+    (void)status;
+    (void)user;
+}
+
+fer_status fer__sync_send(fer_channel *channel, const fer_bytes *parts, size_t count,
+                          int64_t timeout_ms) {
+    int64_t limit = time_limit(timeout_ms);
+    fer_status status;
+    if (channel->out.queued > 0) {
+        status = flush(channel, limit);
+        if (status == FER_ETIMEDOUT || status == FER_EINTR)
+            return fer__fail(FER_EAGAIN, "an earlier message is still on its way");
+        if (status != FER_OK)
+            return status;
+    }
+    /* The completion makes the queue refer to the bytes instead of copying them. */
+    status = fer__channel_send(channel, parts, count, on_sent, NULL);
+    if (status != FER_OK)
+        return status;
+    status = flush(channel, limit);
+    if (channel->out.queued > 0)
+        return keep_rest(channel, status);
+    return status;
+}
+
+/* Receiving. */
+
+fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_message *message) {
+    fer__batch *batch = &channel->object.loop->batch;
+    fer__blocking *blocking = channel->blocking;
+    int64_t limit = time_limit(timeout_ms);
+    fer_status status = FER_OK;
+    if (blocking->next == batch->count) {
+        fer__channel_batch_done(channel);
+        blocking->next = 0;
+    }
+    while (blocking->next == batch->count) {
+        fer__wait wait = {channel->io.fd, FER__WAIT_READ, 0};
+        if (channel->ended)
+            return fer__fail_plain(channel->end);
+        wait.events |= channel->out.queued > 0 ? FER__WAIT_WRITE : 0u;
+        status = fer__os_wait(&wait, 1, time_left(limit));
+        if (status != FER_OK)
+            return fer__fail_plain(status);
+        if ((wait.ready & FER__WAIT_WRITE) != 0) {
+            channel->blocked = 0;
+            fer__channel_flush(channel);
+        }
+        if ((wait.ready & FER__WAIT_READ) != 0)
+            fer__channel_read(channel, 0);
+        fer__sync_settle(channel->object.loop);
+    }
+    *message = batch->messages[blocking->next++];
+    return FER_OK;
+}
+
+/* The end. */
+
+typedef struct closed {
+    fer_status status;
+    int done;
+} closed;
+
+static void on_closed(fer_channel *channel, fer_status status, void *user) {
+    closed *result = user;
+    (void)channel;
+    result->status = status;
+    result->done = 1;
+}
+
+fer_status fer__sync_close(fer_channel *channel, int64_t timeout_ms) {
+    fer_loop *loop = channel->object.loop;
+    int64_t limit = time_limit(timeout_ms);
+    closed result = {FER_OK, 0};
+    fer_status status;
+    fer__channel_batch_done(channel);
+    channel->blocking->next = 0;
+    status = fer__channel_close(channel, on_closed, &result);
+    if (status != FER_OK)
+        return status;
+    fer__sync_settle(loop);
+    while (status == FER_OK && !result.done)
+        status = turn(loop, limit);
+    if (!result.done) {
+        fer__channel_tear_down(channel, status);
+        fer__sync_settle(loop);
+    }
+    return result.status == FER_OK ? FER_OK : fer__fail_plain(result.status);
+}
+
+/* Serving. */
+
+fer_status fer__sync_listen(const char *address, const fer_channel_options *options,
+                            fer_server **out) {
+    fer_loop *loop = NULL;
+    fer_status status = fer__loop_new_blocking(&loop);
+    if (status != FER_OK)
+        return status;
+    status = fer__server_listen(loop, address, options, NULL, NULL, NULL, out);
+    fer__sync_settle(loop);
+    fer__loop_unref(loop);
+    return status;
+}
+
+/* Take a channel off its server's loop, to one of its own. */
+static void move_to(fer_channel *channel, fer_loop *loop) {
+    fer_loop *old = channel->object.loop;
+    fer__sync_settle(old);
+    fer__link_remove(&channel->object.all);
+    fer__link_remove(&channel->io.link);
+    fer__loop_ref(loop);
+    channel->object.loop = loop;
+    channel->io.loop = loop;
+    fer__link_append(&loop->objects, &channel->object.all);
+    fer__loop_unref(old);
+}
+
+fer_status fer__sync_accept(fer_server *server, int64_t timeout_ms, fer_channel **out) {
+    int64_t limit = time_limit(timeout_ms);
+    fer_loop *loop = NULL;
+    fer_status status = fer__loop_new_blocking(&loop);
+    server->trouble = FER_OK;
+    while (status == FER_OK && fer__link_alone(&server->accepted) && server->trouble == FER_OK)
+        status = turn(server->object.loop, limit);
+    if (status == FER_OK && fer__link_alone(&server->accepted))
+        status = fer__fail_plain(server->trouble);
+    if (status != FER_OK) {
+        if (loop != NULL)
+            fer__loop_unref(loop);
+        return status;
+    }
+    *out = FER__CONTAINER(server->accepted.next, fer_channel, object.reap);
+    fer__link_remove(&(*out)->object.reap);
+    move_to(*out, loop);
+    fer__loop_unref(loop);
+    return FER_OK;
+}

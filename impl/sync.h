@@ -1,0 +1,24 @@
+/**
+ * The blocking face: a small loop of its own, around poll(2), on the descriptors of one channel or server.
+ */
+#ifndef FER_IMPL_SYNC_H
+#define FER_IMPL_SYNC_H
+
+#include "channel.h"
+#include "server.h"
+
+fer_status fer__sync_connect(const char *address, const fer_channel_options *options,
+                             int64_t timeout_ms, fer_channel **out);
+fer_status fer__sync_send(fer_channel *channel, const fer_bytes *parts, size_t count,
+                          int64_t timeout_ms);
+fer_status fer__sync_flush(fer_channel *channel, int64_t timeout_ms);
+fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_message *message);
+fer_status fer__sync_close(fer_channel *channel, int64_t timeout_ms);
+fer_status fer__sync_listen(const char *address, const fer_channel_options *options,
+                            fer_server **out);
+fer_status fer__sync_accept(fer_server *server, int64_t timeout_ms, fer_channel **out);
+
+/** End a blocking channel or server at once: run what that leaves. */
+void fer__sync_settle(fer_loop *loop);
+
+#endif

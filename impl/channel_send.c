@@ -9,6 +9,8 @@ enum { PARTS_ON_STACK = 16 };
 void fer__channel_break(fer_channel *channel, fer_status status) {
     if (channel->broken == FER_OK)
         channel->broken = status;
+    /* Who waits for drain must hear of it. */
+    channel->drained |= channel->above;
     channel->blocked = 0;
     fer__sendq_drop(&channel->out, &channel->object.loop->pool);
     fer__object_due(&channel->object);

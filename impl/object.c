@@ -56,7 +56,8 @@ void fer__object_unref(fer__object *object) {
         return;
     if (loop->kind == FER__LOOP_BLOCKING || fer__loop_check(loop) == FER_OK) {
         /* One that is closing already goes on to flush. */
-        if (object->state == FER__OPEN)
+        if (object->state == FER__OPEN ||
+            (object->state == FER__CLOSING && loop->kind == FER__LOOP_BLOCKING))
             object->class->abort(object);
         while (loop->kind == FER__LOOP_BLOCKING && !fer__link_alone(&loop->ready))
             fer__loop_run_ready(loop);

@@ -86,6 +86,12 @@ fer_status fer__os_recv(fer__fd fd, const struct iovec *parts, size_t count, siz
 fer_status fer__os_recv_blocking(fer__fd fd, const struct iovec *parts, size_t count, size_t *got,
                                  uint32_t *flags);
 
+/**
+ * How long fer__os_recv_blocking() waits before FER_EAGAIN, in milliseconds. With any limit, however
+ * long, a signal ends the wait even if its handler asks for calls to be restarted.
+ */
+fer_status fer__os_set_receive_timeout(fer__fd fd, int64_t timeout_ms);
+
 enum { FER__WAIT_READ = 1, FER__WAIT_WRITE = 2 };
 
 /** One descriptor to wait for. */

@@ -321,6 +321,15 @@ fer_status fer__os_recv_blocking(fer__fd fd, const struct iovec *parts, size_t c
     return receive(fd, parts, count, got, flags, 0, 0);
 }
 
+fer_status fer__os_set_receive_timeout(fer__fd fd, int64_t timeout_ms) {
+    struct timeval limit;
+    int saved = errno;
+    limit.tv_sec = (time_t)(timeout_ms / 1000);
+    limit.tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000;
+    return fer__os_finish(
+        saved, setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0 ? errno : 0);
+}
+
 static int64_t now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

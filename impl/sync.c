@@ -7,6 +7,9 @@
 
 enum { WAITS_ON_STACK = 16 };
 
+/* The kernel's limit for a read that has none; what comes of it is tried again. */
+#define FER__LONG_WAIT_MS ((int64_t)1000 * 1000 * 1000)
+
 /** When to give up, by fer__os_now(); negative: never. */
 static int64_t time_limit(int64_t timeout_ms) {
     return timeout_ms < 0 ? -1 : fer__os_now() + timeout_ms;
@@ -201,67 +204,84 @@ fer_status fer__sync_send(fer_channel *channel, const fer_bytes *parts, size_t c
 
 /* Receiving. */
 
-fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_message *message) {
-    fer__batch *batch = &channel->object.loop->batch;
+/* Have the kernel wait in the read itself: that saves a call for every message that is waited for. */
+static fer_status read_and_wait(fer_channel *channel, int64_t timeout_ms) {
     fer__blocking *blocking = channel->blocking;
-    int64_t limit = time_limit(timeout_ms);
+    int64_t wait =
+        timeout_ms < 0 || timeout_ms > FER__LONG_WAIT_MS ? FER__LONG_WAIT_MS : timeout_ms;
     fer_status status = FER_OK;
-    if (blocking->next == batch->count) {
-        fer__channel_batch_done(channel);
-        blocking->next = 0;
+    if (blocking->timeout_ms != wait) {
+        if (blocking->timeout_ms < 0)
+            status = fer__os_set_nonblocking(channel->io.fd, 0);
+        if (status == FER_OK)
+            status = fer__os_set_receive_timeout(channel->io.fd, wait);
+        if (status != FER_OK)
+            return status;
+        blocking->timeout_ms = wait;
     }
-    while (blocking->next == batch->count) {
-        fer__wait wait = {channel->io.fd, FER__WAIT_READ, 0};
+    return fer__channel_read(channel, 1);
+}
+
+/* Wait with poll(2): for a time that is not the caller's whole one, or while something is to be sent. */
+static fer_status wait_and_read(fer_channel *channel, int64_t timeout_ms) {
+    fer__wait wait = {channel->io.fd, FER__WAIT_READ, 0};
+    fer_status status;
+    wait.events |= channel->out.queued > 0 ? FER__WAIT_WRITE : 0u;
+    status = fer__os_wait(&wait, 1, timeout_ms);
+    if (status != FER_OK)
+        return status;
+    if ((wait.ready & FER__WAIT_WRITE) != 0) {
+        channel->blocked = 0;
+        fer__channel_flush(channel);
+    }
+    return (wait.ready & FER__WAIT_READ) != 0 ? fer__channel_read(channel, 0) : FER_OK;
+}
+
+fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_message *message) {
+    fer_loop *loop = channel->object.loop;
+    size_t *next = &channel->blocking->next;
+    int64_t limit = timeout_ms > 0 ? time_limit(timeout_ms) : timeout_ms;
+    int first = 1;
+    if (*next == loop->batch.count) {
+        fer__channel_batch_done(channel);
+        *next = 0;
+    }
+    while (*next == loop->batch.count) {
+        fer_status status;
         if (channel->ended)
             return fer__fail_plain(channel->end);
-        wait.events |= channel->out.queued > 0 ? FER__WAIT_WRITE : 0u;
-        status = fer__os_wait(&wait, 1, time_left(limit));
-        if (status != FER_OK)
+        if (timeout_ms != 0 && channel->out.queued == 0 && (first || timeout_ms < 0))
+            status = read_and_wait(channel, timeout_ms);
+        else
+            status = wait_and_read(channel, timeout_ms > 0 ? time_left(limit) : timeout_ms);
+        first = 0;
+        fer__sync_settle(loop);
+        if (status == FER_ETIMEDOUT || status == FER_EINTR || status == FER_ENOMEM)
             return fer__fail_plain(status);
-        if ((wait.ready & FER__WAIT_WRITE) != 0) {
-            channel->blocked = 0;
-            fer__channel_flush(channel);
-        }
-        if ((wait.ready & FER__WAIT_READ) != 0)
-            fer__channel_read(channel, 0);
-        fer__sync_settle(channel->object.loop);
     }
-    *message = batch->messages[blocking->next++];
+    *message = loop->batch.messages[(*next)++];
     return FER_OK;
 }
 
 /* The end. */
 
-typedef struct closed {
-    fer_status status;
-    int done;
-} closed;
-
-static void on_closed(fer_channel *channel, fer_status status, void *user) {
-    closed *result = user;
-    (void)channel;
-    result->status = status;
-    result->done = 1;
-}
-
 fer_status fer__sync_close(fer_channel *channel, int64_t timeout_ms) {
     fer_loop *loop = channel->object.loop;
     int64_t limit = time_limit(timeout_ms);
-    closed result = {FER_OK, 0};
     fer_status status;
     fer__channel_batch_done(channel);
     channel->blocking->next = 0;
-    status = fer__channel_close(channel, on_closed, &result);
-    if (status != FER_OK)
-        return status;
+    status = fer__channel_close(channel, NULL, NULL);
     fer__sync_settle(loop);
-    while (status == FER_OK && !result.done)
+    while (status == FER_OK && channel->object.state != FER__CLOSED)
         status = turn(loop, limit);
-    if (!result.done) {
+    if (status == FER_EINTR)
+        return status;
+    if (channel->object.state != FER__CLOSED) {
         fer__channel_tear_down(channel, status);
         fer__sync_settle(loop);
     }
-    return result.status == FER_OK ? FER_OK : fer__fail_plain(result.status);
+    return channel->close_status == FER_OK ? FER_OK : fer__fail_plain(channel->close_status);
 }
 
 /* Serving. */

@@ -72,7 +72,7 @@ fer_status fer_sync_close(fer_channel *channel, int64_t timeout_ms) {
     fer_status status = FER_OK;
     FER__TRY(check_kind(channel));
     FER__TRY(enter(channel->blocking));
-    if (channel->object.state == FER__OPEN)
+    if (channel->object.state != FER__CLOSED)
         status = fer__sync_close(channel, timeout_ms);
     leave(channel->blocking);
     return status;

@@ -89,7 +89,10 @@ typedef void (*fer_messages_cb)(fer_channel *channel, fer_status status,
 /** The end of a send. `status` FER_OK: the kernel has the whole message. */
 typedef void (*fer_sent_cb)(fer_channel *channel, fer_status status, void *user);
 
-/** The queue fell below the high-water mark after having been above it. */
+/**
+ * The queue fell below half the high-water mark after having been above it, or sending has failed:
+ * then fer_channel_is_writable() is 0, and fer_channel_send() says why.
+ */
 typedef void (*fer_drain_cb)(fer_channel *channel, void *user);
 
 /**

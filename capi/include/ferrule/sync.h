@@ -91,7 +91,8 @@ FER_API fer_status fer_sync_flush(fer_channel *channel, int64_t timeout_ms);
 FER_API fer_status fer_sync_receive(fer_channel *channel, int64_t timeout_ms, fer_message *message);
 
 /**
- * Flush, say goodbye, wait for the peer's goodbye, close. The channel is closed in any case.
+ * Flush, say goodbye, wait for the peer's goodbye, close. The channel is closed then, except after
+ * FER_EINTR.
  *
  * @param channel     a blocking channel; closing again gives FER_OK.
  * @param timeout_ms  limit, beside `close_timeout_ms` of the options.
@@ -99,8 +100,8 @@ FER_API fer_status fer_sync_receive(fer_channel *channel, int64_t timeout_ms, fe
  * Thread: any, one at a time.
  * Callbacks: may be called from any callback, which then waits.
  * @return FER_OK: everything was flushed, and the peer said goodbye. FER_ETIMEDOUT: it did not in
- *         time. FER_EINTR: as FER_ETIMEDOUT. FER_EOF is never returned. FER_ECONNRESET, FER_EPROTO:
- *         why the channel had ended before. FER_EINVAL; FER_ENOTSUP on a channel that is on a loop;
+ *         time. FER_EINTR: not closed yet, call again. FER_EOF is never returned. FER_ECONNRESET,
+ *         FER_EPROTO: why the channel had ended before. FER_EINVAL; FER_ENOTSUP on a channel that is on a loop;
  *         FER_EBUSY; FER_EFORK.
  * Seed: aea `IPCChannelClient.close`.
  */

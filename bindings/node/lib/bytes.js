@@ -1,0 +1,39 @@
+'use strict';
+
+/** What may be sent, in the shape that the addon takes: a string, a Uint8Array or an array of them. */
+
+const { codedError } = require('./errors.js');
+
+/** From here on the addon refers to the memory until the kernel has it, instead of copying it. */
+const BIG = 64 * 1024;
+
+/** Memory that can shrink, or that another thread can change, must not be referred to: copy it. */
+function stable(bytes) {
+  if (bytes.byteLength < BIG) return bytes;
+  const { buffer } = bytes;
+  const fixed = buffer instanceof ArrayBuffer && buffer.resizable !== true;
+  return fixed ? bytes : Buffer.from(bytes);
+}
+
+function toBytes(data) {
+  if (data instanceof Uint8Array) return stable(data);
+  if (typeof data === 'string') return Buffer.from(data);
+  if (ArrayBuffer.isView(data)) return stable(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return stable(new Uint8Array(data));
+  throw codedError(
+    TypeError,
+    'ERR_INVALID_ARG_TYPE',
+    'data must be a string, a Buffer, a TypedArray, a DataView, an ArrayBuffer or an array of them',
+  );
+}
+
+/**
+ * @param {unknown} data
+ * @returns {string | Uint8Array | Uint8Array[]}
+ */
+function forAddon(data) {
+  if (typeof data === 'string') return data;
+  return Array.isArray(data) ? data.map(toBytes) : toBytes(data);
+}
+
+module.exports = { forAddon };

@@ -1,0 +1,95 @@
+'use strict';
+
+/** Messages that were received and that nobody has taken yet. */
+
+/** What a message costs besides its bytes, so that a flood of empty ones is bounded too. */
+const OVERHEAD = 64;
+/** Marks a message that has a Buffer of its own. The addon's messages.h describes the layout. */
+const ELSEWHERE = 0xffffffff;
+
+/**
+ * The messages of one call of the addon.
+ *
+ * @param {Buffer} slab
+ * @param {number} [count] undefined when the slab is the one message
+ * @param {Buffer[]} [large]
+ * @returns {Buffer[]}
+ */
+function unpack(slab, count, large) {
+  if (count === undefined) return [slab];
+  const start = slab.byteLength - 4 * count;
+  const sizes = new Uint32Array(slab.buffer, slab.byteOffset + start, count);
+  const messages = new Array(count);
+  let at = 0;
+  let next = 0;
+  for (let i = 0; i < count; i += 1) {
+    const size = sizes[i];
+    if (size === ELSEWHERE) {
+      messages[i] = large[next];
+      next += 1;
+    } else {
+      messages[i] = slab.subarray(at, at + size);
+      at += size;
+    }
+  }
+  return messages;
+}
+
+class Inbox {
+  #batches = [];
+  #first = 0;
+  #index = 0;
+  #size = 0;
+  #cost = 0;
+
+  /** How many messages wait. */
+  get size() {
+    return this.#size;
+  }
+
+  /** About how many bytes they hold. */
+  get cost() {
+    return this.#cost;
+  }
+
+  /** @param {Buffer[]} messages */
+  add(messages) {
+    this.#batches.push(messages);
+    this.#size += messages.length;
+    for (const message of messages) this.#cost += message.byteLength + OVERHEAD;
+  }
+
+  /** The oldest message; there must be one. */
+  take() {
+    const batch = this.#batches[this.#first];
+    const message = batch[this.#index];
+    batch[this.#index] = undefined;
+    this.#index += 1;
+    this.#size -= 1;
+    this.#cost -= message.byteLength + OVERHEAD;
+    if (this.#index === batch.length) this.#nextBatch();
+    return message;
+  }
+
+  /** Let all of them go. */
+  clear() {
+    this.#batches = [];
+    this.#first = 0;
+    this.#index = 0;
+    this.#size = 0;
+    this.#cost = 0;
+  }
+
+  #nextBatch() {
+    this.#index = 0;
+    this.#batches[this.#first] = undefined;
+    this.#first += 1;
+    // Each batch is moved at most once on the average.
+    if (this.#first * 2 >= this.#batches.length) {
+      this.#batches = this.#batches.slice(this.#first);
+      this.#first = 0;
+    }
+  }
+}
+
+module.exports = { Inbox, unpack };

@@ -1,0 +1,6 @@
+/** The same for ES modules: one instance, whoever loads it. */
+
+import ferrule from './index.js';
+
+export const { Channel, Pipe, Server, connect, listen, version } = ferrule;
+export default ferrule;

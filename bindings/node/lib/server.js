@@ -1,0 +1,173 @@
+'use strict';
+
+const EventEmitter = require('node:events');
+const native = require('./native.js');
+const { abortError, check, codedError, statusError } = require('./errors.js');
+const { channelNumbers, checkAddress, checkFunction, checkOptions, checkSignal } = require('./options.js');
+const { adoptChannel, endings, openChannel } = require('./channel.js');
+
+/** Only listen() makes servers. */
+const token = Symbol('ferrule.server');
+
+/** Addon object -> Server. */
+const servers = new WeakMap();
+
+/** Of this class, for listen(). */
+let openServer;
+
+/**
+ * A server: gives out a channel for every client.
+ *
+ * A client that could not be accepted, or that failed its handshake, is a 'clientError' event; the server
+ * goes on. 'close' comes at the end.
+ */
+class Server extends EventEmitter {
+  #handle;
+  #onchannel;
+  #address;
+  #closing = false;
+  #closed = false;
+  /** Who waits for the close. */
+  #closers = [];
+
+  /** Not for callers: listen() gives servers out. */
+  constructor(key, onchannel) {
+    if (key !== token) {
+      throw codedError(TypeError, 'ERR_ILLEGAL_CONSTRUCTOR', 'servers come from listen()');
+    }
+    super();
+    this.#onchannel = onchannel;
+    this.#handle = new native.Server();
+    servers.set(this.#handle, this);
+  }
+
+  static {
+    openServer = (address, numbers, onchannel) => {
+      const server = new Server(token, onchannel);
+      check(server.#handle.listen(address, numbers), 'listen', address);
+      server.#address = String(server.#handle.address());
+      return server;
+    };
+    native.register('serverChannel', function onServer(number, detail) {
+      servers.get(this)?.#onChannel(number, detail);
+    });
+    native.register('serverClosed', function onServer() {
+      servers.get(this)?.#onClosed();
+    });
+  }
+
+  /** Where clients find the server; with the port that was picked, for example. */
+  get address() {
+    return this.#address;
+  }
+
+  /** Whether close() was called. */
+  get closed() {
+    return this.#closing;
+  }
+
+  /**
+   * Stop listening. Channels that were given out live on.
+   *
+   * @returns {Promise<void>}
+   */
+  close() {
+    return new Promise((resolve) => {
+      if (!this.#closing) {
+        check(this.#handle.close(), 'close');
+        this.#closing = true;
+      }
+      if (this.#closed) resolve();
+      else this.#closers.push(resolve);
+    });
+  }
+
+  /** The same as close(), for `await using`. */
+  [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]() {
+    return this.close();
+  }
+
+  /** Keep Node from exiting while the server listens, as it does at first. */
+  ref() {
+    if (!this.#closing) check(this.#handle.hold(true), 'ref');
+    return this;
+  }
+
+  /** Let Node exit though the server listens. */
+  unref() {
+    if (!this.#closing) check(this.#handle.hold(false), 'unref');
+    return this;
+  }
+
+  #onChannel(number, detail) {
+    if (number < 0) {
+      this.emit('clientError', statusError(number, 'accept', { detail }));
+      return;
+    }
+    const channel = adoptChannel((handle) => this.#handle.take(handle));
+    let result;
+    try {
+      result = this.#onchannel(channel);
+    } catch (error) {
+      channel.abort();
+      throw error;
+    }
+    if (typeof result?.then === 'function') result.then(undefined, (error) => this.#onRejected(channel, error));
+  }
+
+  /** An async handler failed. That its own channel ended is no news; anything else nobody has caught. */
+  #onRejected(channel, error) {
+    channel.abort();
+    if (!endings.has(error)) throw error;
+  }
+
+  #onClosed() {
+    this.#closed = true;
+    for (const resolve of this.#closers.splice(0)) resolve();
+    this.emit('close');
+  }
+}
+
+/**
+ * Connect to a server. Tries again until somebody listens or the time is up.
+ *
+ * @param {string} address
+ * @param {object} [options] see index.d.ts
+ * @returns {Promise<import('./channel.js').Channel>}
+ */
+async function connect(address, options) {
+  const given = checkOptions(options);
+  const signal = checkSignal(given.signal);
+  const numbers = channelNumbers(given);
+  checkAddress(address);
+  if (signal?.aborted) throw abortError(signal);
+  return openChannel(address, numbers, signal);
+}
+
+/**
+ * Listen at an address.
+ *
+ * @param {string} address
+ * @param {object | ((channel: import('./channel.js').Channel) => unknown)} options see index.d.ts
+ * @param {(channel: import('./channel.js').Channel) => unknown} [onchannel] called for each client. When it throws, or
+ *   the promise that it returns is rejected, its channel is aborted
+ * @returns {Promise<Server>}
+ */
+async function listen(address, options, onchannel) {
+  const handler = typeof options === 'function' ? options : onchannel;
+  const given = checkOptions(typeof options === 'function' ? undefined : options);
+  const signal = checkSignal(given.signal);
+  const numbers = channelNumbers(given);
+  checkAddress(address);
+  checkFunction(handler, 'onchannel');
+  if (signal?.aborted) throw abortError(signal);
+  const server = openServer(address, numbers, handler);
+  if (signal !== undefined) {
+    const onabort = () => server.close();
+    signal.addEventListener('abort', onabort, { once: true });
+    server.once('close', () => signal.removeEventListener('abort', onabort));
+  }
+  return server;
+}
+
+module.exports = { Server, connect, listen };

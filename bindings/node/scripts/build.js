@@ -1,0 +1,106 @@
+'use strict';
+
+/**
+ * Builds the addon from the repository that this package lies in: npm runs it on install.
+ *
+ * Needed: CMake 3.22, a C compiler, pkg-config and libuv's headers. Nothing is downloaded, except that npm
+ * fetches node-api-headers when neither that package nor Node's own headers are there.
+ */
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { spawnSync } = require('node:child_process');
+
+const folder = path.resolve(__dirname, '..');
+const source = path.resolve(folder, '..', '..');
+const build = path.join(folder, 'build');
+const addon = path.join(build, 'node', 'ferrule.node');
+
+function fail(message) {
+  process.stderr.write(`ferrule: ${message}\n`);
+  process.exit(1);
+}
+
+function run(command, args, options = {}) {
+  const { status, signal, error } = spawnSync(command, args, { cwd: folder, stdio: 'inherit', ...options });
+  if (error?.code === 'ENOENT') fail(`${command} was not found. ${needs()}`);
+  if (error) fail(`${command}: ${error.message}`);
+  if (status !== 0) fail(`${command} failed (${signal ?? `exit code ${status}`}). ${needs()}`);
+}
+
+function needs() {
+  return (
+    'The addon is built with CMake 3.22 or newer, a C compiler, pkg-config and the headers of libuv; ' +
+    'on Debian and Ubuntu: apt install build-essential cmake pkg-config libuv1-dev'
+  );
+}
+
+function has(command) {
+  return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
+}
+
+/** The folder of node_api.h in the package node-api-headers; undefined when it is not installed. */
+function packageHeaders() {
+  try {
+    return require('node-api-headers').include_dir;
+  } catch (error) {
+    if (error.code !== 'MODULE_NOT_FOUND') throw error;
+    return undefined;
+  }
+}
+
+/** The same in the headers of the Node that runs this. */
+function ownHeaders() {
+  const include = path.resolve(process.execPath, '..', '..', 'include', 'node');
+  return fs.existsSync(path.join(include, 'node_api.h')) ? include : undefined;
+}
+
+/** npm does not install what a linked folder needs for its build. */
+function fetchHeaders() {
+  const { devDependencies } = require('../package.json');
+  const headers = `node-api-headers@${devDependencies['node-api-headers']}`;
+  const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm'];
+  run(npm[0], [...npm.slice(1), 'install', '--no-save', '--no-package-lock', '--ignore-scripts', headers], {
+    // Settings of the outer npm, such as its prefix or --global, are not for this one.
+    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_config_(global|prefix|local_prefix|location|omit|include|dry_run|package_lock_only)$/i.test(name))),
+  });
+  return packageHeaders();
+}
+
+function headers() {
+  return packageHeaders() ?? ownHeaders() ?? fetchHeaders() ?? fail('node_api.h was not found');
+}
+
+function configure() {
+  const options = {
+    CMAKE_BUILD_TYPE: 'Release',
+    FER_BUILD_NODE: 'ON',
+    FER_BUILD_PYTHON: 'OFF',
+    FER_BUILD_STATIC: 'OFF',
+    FER_BUILD_TESTS: 'OFF',
+    FER_BUILD_TOOLS: 'OFF',
+    FER_BUILD_EXAMPLES: 'OFF',
+    FER_BUILD_BENCH: 'OFF',
+    FER_INSTALL: 'OFF',
+    FER_NODE_API_INCLUDE_DIR: headers(),
+  };
+  const defines = Object.entries(options).map(([name, value]) => `-D${name}=${value}`);
+  // A folder that was configured before keeps its generator.
+  const fresh = !fs.existsSync(path.join(build, 'CMakeCache.txt'));
+  const generator = fresh && has('ninja') ? ['-G', 'Ninja'] : [];
+  run('cmake', ['-S', source, '-B', build, ...generator, ...defines]);
+}
+
+function main() {
+  if (!fs.existsSync(path.join(source, 'capi', 'include', 'ferrule.h'))) {
+    // A copy of the package, which npm made after it had built the original.
+    if (fs.existsSync(addon)) return;
+    fail('this copy of the package has neither the addon nor the sources to build it from. Install it from the repository.');
+  }
+  configure();
+  const jobs = String(Math.max(1, os.cpus().length));
+  run('cmake', ['--build', build, '--target', 'ferrule_node', '--parallel', jobs]);
+}
+
+main();

@@ -1,0 +1,18 @@
+/**
+ * Channels, as lib/channel.js uses them.
+ */
+#ifndef FER_NODE_CHANNEL_H
+#define FER_NODE_CHANNEL_H
+
+#include <node_api.h>
+
+#include "ferrule/channel.h"
+#include "object.h"
+
+/** Add the class Channel to `exports`. */
+napi_status fer_node_channel_init(napi_env env, napi_value exports);
+
+/** Make `object` the owner of an open channel, whose reference it takes. */
+fer_status fer_node_channel_adopt(fer_node_object *object, fer_channel *channel);
+
+#endif

@@ -1,0 +1,53 @@
+/**
+ * The objects that JavaScript holds: pipes, channels and servers.
+ *
+ * The C structure lives on the C heap. JavaScript's object is wrapped around it and tagged with its
+ * kind, so that a method called on a foreign object is refused. While the object is open, a strong
+ * reference keeps JavaScript's side alive; after the close callback the collector may have it, and its
+ * finalizer frees the structure.
+ */
+#ifndef FER_NODE_OBJECT_H
+#define FER_NODE_OBJECT_H
+
+#include <node_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "env.h"
+#include "ferrule/status.h"
+#include "ferrule/types.h"
+
+typedef enum fer_node_kind { FER_NODE_PIPE, FER_NODE_CHANNEL, FER_NODE_SERVER } fer_node_kind;
+
+typedef struct fer_node_object {
+    fer_node_env *state;
+    fer_node_kind kind;
+    bool held;                  /**< `self` is strong */
+    bool closing;               /**< the close callback is due */
+    napi_ref self;              /**< JavaScript's object */
+    napi_async_context context; /**< in which its callbacks run */
+    fer_handle *handle;         /**< of a pipe */
+    fer_channel *channel;       /**< of a channel; of a server, the one that waits to be taken */
+    fer_server *server;         /**< of a server */
+} fer_node_object;
+
+/** The body of a constructor. Returns `this`, or NULL with an exception thrown. */
+napi_value fer_node_object_new(napi_env env, napi_callback_info info, fer_node_kind kind);
+
+/**
+ * The object behind the `this` of a call, and its arguments; missing ones are undefined.
+ * NULL, with an exception thrown, when `this` is something else.
+ */
+fer_node_object *fer_node_this(napi_env env, napi_callback_info info, fer_node_kind kind,
+                               size_t argc, napi_value *argv);
+
+/** The object behind an argument; NULL, with an exception thrown, when it is something else. */
+fer_node_object *fer_node_argument(napi_env env, napi_value value, fer_node_kind kind);
+
+/** The object is open now: keep JavaScript's side alive. */
+void fer_node_hold(fer_node_object *object);
+
+/** The object is closed: JavaScript's side may go, nothing is called any more. */
+void fer_node_release(fer_node_object *object);
+
+#endif

@@ -44,6 +44,9 @@ fer_status fer__channel_watch(fer_channel *channel) {
     int closing = channel->object.state == FER__CLOSING;
     if (channel->torn || channel->io.fd == FER__NO_FD)
         return FER_OK;
+    /* Who is about to be told that it is open will most likely receive: see run(). */
+    if (channel->opening != NULL && channel->opening->done && channel->opening->result == FER_OK)
+        return FER_OK;
     if (channel->phase == FER__CHANNEL_HELLO)
         events |= FER__WAIT_READ;
     if (channel->phase == FER__CHANNEL_OPEN && !channel->ended &&
@@ -52,6 +55,12 @@ fer_status fer__channel_watch(fer_channel *channel) {
     if (channel->blocked)
         events |= FER__WAIT_WRITE;
     return fer__io_want(&channel->io, events);
+}
+
+static void watch_or_end(fer_channel *channel) {
+    fer_status status = fer__channel_watch(channel);
+    if (status != FER_OK)
+        fer__channel_tear_down(channel, status);
 }
 
 static void on_ready(fer__io *io, uint32_t events) {
@@ -68,11 +77,7 @@ static void on_ready(fer__io *io, uint32_t events) {
             fer__channel_read_ready(channel);
     }
     fer__channel_check_closed(channel);
-    if (!channel->torn) {
-        fer_status status = fer__channel_watch(channel);
-        if (status != FER_OK)
-            fer__channel_tear_down(channel, status);
-    }
+    watch_or_end(channel);
     fer__object_release(&channel->object);
 }
 
@@ -82,8 +87,8 @@ static void run(fer__object *object) {
         fer__object_run_close_requests(object);
         return;
     }
-    if (channel->opening != NULL)
-        fer__channel_run_opened(channel);
+    if (channel->opening != NULL && fer__channel_run_opened(channel))
+        watch_or_end(channel);
     if (channel->out.queued > 0 && !channel->blocked && !channel->torn)
         fer__channel_flush(channel);
     fer__channel_run_sent(channel);

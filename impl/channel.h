@@ -116,7 +116,7 @@ void fer__channel_read_hello(fer_channel *channel);
 
 /** Opening came to an end; who waits for it is told at the end of the turn. */
 void fer__channel_opened(fer_channel *channel, fer_status status);
-void fer__channel_run_opened(fer_channel *channel);
+int fer__channel_run_opened(fer_channel *channel); /**< whether it was told */
 void fer__opening_free(fer__opening *opening);
 
 /** The name of the pipe that an address means, into `name` of FER__PIPE_NAME_MAX bytes. */

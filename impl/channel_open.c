@@ -37,19 +37,20 @@ void fer__channel_opened(fer_channel *channel, fer_status status) {
     fer__object_due(&channel->object);
 }
 
-void fer__channel_run_opened(fer_channel *channel) {
+int fer__channel_run_opened(fer_channel *channel) {
     fer__opening *opening = channel->opening;
     fer_status status = opening->result;
     if (channel->object.state != FER__OPEN)
         status = FER_ECANCELED;
     else if (!opening->done)
-        return;
+        return 0;
     channel->opening = NULL;
     fer__link_remove(&opening->link);
     if (status != FER_OK)
         fer__fail(status, "%s", status == opening->result ? opening->detail : "");
     opening->opened(channel, status, opening->user);
     fer__opening_free(opening);
+    return 1;
 }
 
 static fer__opening *opening_new(const fer_channel_options *options,

@@ -105,7 +105,6 @@ void fer__io_close(fer__io *io, fer__io_closed_cb closed) {
         closed(io);
         return;
     }
-    uv_poll_stop(&io->poll);
     uv_close((uv_handle_t *)&io->poll, on_closed);
     fer__os_close(io->fd);
     io->fd = FER__NO_FD;

@@ -193,7 +193,7 @@ fer_status fer__loop_attach(uv_loop_t *uv, fer_loop **out) {
     fer_status status;
     if (!fer__uv_is_usable())
         return fer__fail(FER_EVERSION, "libuv %s is loaded; built for %d.%d.%d",
-                         uv_version_string(), UV_VERSION_MAJOR, UV_VERSION_MINOR, UV_VERSION_PATCH);
+                         uv_version_string(), FER__UV_MAJOR, FER__UV_MINOR, FER__UV_PATCH);
     loop = make(FER__LOOP_BORROWED);
     if (loop == NULL)
         return fer__fail_plain(FER_ENOMEM);

@@ -13,6 +13,13 @@
 #error "Ferrule needs libuv 1.43 or a later 1.x"
 #endif
 
+/** The libuv whose headers this was compiled against. */
+enum {
+    FER__UV_MAJOR = UV_VERSION_MAJOR,
+    FER__UV_MINOR = UV_VERSION_MINOR,
+    FER__UV_PATCH = UV_VERSION_PATCH
+};
+
 /** Whether the libuv that is loaded can serve code that was compiled against these headers. */
 static inline int fer__uv_is_usable(void) {
     unsigned int loaded = uv_version();

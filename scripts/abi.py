@@ -24,6 +24,7 @@ ABI = headers.ROOT / "capi" / "abi"
 SYMBOLS = ABI / "symbols.txt"
 BASELINE = ABI / "baseline.abi"
 SUPPRESSIONS = ABI / "suppressions.ini"
+PRIVATE_TYPES = ABI / "private-types.ini"
 SONAME = "libferrule.so.1"
 # ctest is told to take this status for "skipped".
 SKIP = 77
@@ -87,11 +88,11 @@ def check_symbols(library: str) -> int:
 
 
 def write_abi(library: str, output: Path) -> None:
-    """The interface as XML. Options keep machine paths and what only the implementation sees out of it."""
+    """The interface as XML, without machine paths and without what only the implementation sees."""
     run(
         "abidw",
-        "--headers-dir", str(headers.INCLUDE),
-        "--drop-private-types",
+        "--suppressions", str(PRIVATE_TYPES),
+        "--exported-interfaces-only",
         "--no-corpus-path",
         "--no-comp-dir-path",
         "--no-show-locs",

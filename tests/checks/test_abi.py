@@ -20,7 +20,7 @@ MAP = "FERRULE_1.0 { global: fer_*; local: *; };\n"
 class Abi(unittest.TestCase):
     def setUp(self):
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        include = self.folder / "include"
+        include = self.folder / "capi" / "include"
         (include / "ferrule").mkdir(parents=True)
         self.header(HEADER)
         for name, value in {
@@ -41,7 +41,7 @@ class Abi(unittest.TestCase):
         return value
 
     def header(self, text):
-        (self.folder / "include" / "ferrule.h").write_text(text, encoding="utf-8")
+        (self.folder / "capi" / "include" / "ferrule.h").write_text(text, encoding="utf-8")
 
     def library(self, source=SOURCE, soname=abi.SONAME, options=()):
         (self.folder / "source.c").write_text(source, encoding="utf-8")
@@ -49,7 +49,7 @@ class Abi(unittest.TestCase):
         path = str(self.folder / "libferrule.so")
         subprocess.run(
             [os.environ.get("CC", "cc"), "-g", "-shared", "-fPIC", "-o", path, str(self.folder / "source.c"),
-             f"-I{self.folder / 'include'}", f"-Wl,-soname,{soname}",
+             f"-I{self.folder / 'capi' / 'include'}", f"-Wl,-soname,{soname}",
              f"-Wl,--version-script={self.folder / 'source.map'}", *options],
             check=True,
         )  # fmt: skip
@@ -111,12 +111,26 @@ class Abi(unittest.TestCase):
     @unittest.skipUnless(shutil.which("abidw"), "abidw is not installed")
     def test_private_type_may_change(self):
         header = HEADER + "typedef struct fer_loop fer_loop;\nFER_API int fer_size(const fer_loop *loop);\n"
-        body = "struct fer_loop { int a; %s };\nint fer_size(const fer_loop *loop) { return loop->a; }\n"
+        # A private header of the same name as the public one, as impl/ has them.
+        body = '#line 1 "impl/ferrule.h"\nstruct fer_loop { int a; %s };\n'
+        body += '#line 9 "source.c"\nint fer_size(const fer_loop *loop) { return loop->a; }\n'
         self.header(header)
         self.assertEqual(self.run_quietly(abi.accept, self.library(SOURCE + body % "")), (0, mock.ANY))
         self.assertEqual(
             self.run_quietly(abi.check_diff, self.library(SOURCE + body % "long b;")), (0, mock.ANY)
         )
+        self.assertNotIn("long", (self.folder / "baseline.abi").read_text(encoding="utf-8"))
+
+    @unittest.skipUnless(shutil.which("abidw"), "abidw is not installed")
+    def test_parameter_of_another_private_type(self):
+        types = "typedef struct fer_loop fer_loop;\ntypedef struct fer_pipe fer_pipe;\n"
+        body = "struct fer_loop { int a; };\nstruct fer_pipe { int a; };\n%s { return thing->a; }\n"
+        first = "int fer_size(const fer_loop *thing)"
+        second = "int fer_size(const fer_pipe *thing)"
+        self.header(f"{HEADER}{types}FER_API {first};\n")
+        self.assertEqual(self.run_quietly(abi.accept, self.library(SOURCE + body % first)), (0, mock.ANY))
+        self.header(f"{HEADER}{types}FER_API {second};\n")
+        self.assertEqual(self.run_quietly(abi.check_diff, self.library(SOURCE + body % second))[0], 1)
 
     def test_machine_paths(self):
         self.assertEqual(

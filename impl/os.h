@@ -87,6 +87,22 @@ fer_status fer__os_recv_blocking(fer__fd fd, const struct iovec *parts, size_t c
                                  uint32_t *flags);
 
 /**
+ * As fer__os_send(), and let the descriptor `pass` ride on the first byte. The peer has it once anything
+ * was written. FER_ETOOMANYREFS when too many are under way.
+ */
+fer_status fer__os_send_fd(fer__fd fd, const struct iovec *parts, size_t count, fer__fd pass,
+                           size_t *written);
+
+enum { FER__FDS_MAX = 253 }; /**< descriptors that can come with one read */
+
+/**
+ * As fer__os_recv(), and take the descriptors that come, close-on-exec, into `fds` of FER__FDS_MAX.
+ * FER_EMFILE when one could not be taken: the others are closed, and the bytes that came are lost.
+ */
+fer_status fer__os_recv_fds(fer__fd fd, const struct iovec *parts, size_t count, size_t *got,
+                            fer__fd *fds, size_t *fd_count);
+
+/**
  * How long fer__os_recv_blocking() waits before FER_EAGAIN, in milliseconds. With any limit, however
  * long, a signal ends the wait even if its handler asks for calls to be restarted.
  */
@@ -153,6 +169,75 @@ fer_status fer__os_pipe_name(fer__fd fd, int peer, char *buffer, size_t *size);
  * `path` has room for `room` bytes with the NUL. FER_EPERM, with a detail, when the directory is not private.
  */
 fer_status fer__os_runtime_path(const char *name, size_t size, char *path, size_t room);
+
+/** Change the mode of the socket file, if it is still the one that was bound: else FER_ENOENT. */
+fer_status fer__os_chmod_pipe(const fer__bound *bound, uint32_t mode);
+
+/* Any socket. */
+
+/** What a descriptor is: FER_KIND_NONE for a number that is none, FER_KIND_OTHER for no handle. */
+fer_kind fer__os_kind_of(fer__fd fd);
+
+/** How far a socket has come. */
+typedef enum fer__progress {
+    FER__SOCKET_NEW,
+    FER__SOCKET_BOUND,
+    FER__SOCKET_LISTENING,
+    FER__SOCKET_CONNECTED
+} fer__progress;
+
+fer__progress fer__os_progress(fer__fd fd);
+
+fer_status fer__os_buffer_size(fer__fd fd, int receive, int32_t *bytes);
+fer_status fer__os_set_buffer_size(fer__fd fd, int receive, int32_t bytes);
+
+/** The process (-1 if not told), user and group of the peer: FER_ENOTCONN, FER_ENOTSUP. */
+fer_status fer__os_peer_credentials(fer__fd fd, int64_t *pid, uint32_t *uid, uint32_t *gid);
+
+/** A duplicate: close-on-exec. */
+fer_status fer__os_duplicate(fer__fd fd, fer__fd *copy);
+
+/* Internet sockets. */
+
+/** An address and a port, in the system's form. */
+typedef struct fer__inet {
+    uint32_t size;
+    union {
+        uint64_t align;
+        unsigned char bytes[32];
+    } room;
+} fer__inet;
+
+/** FER_EADDRESS, with a detail, for what is no literal address. */
+fer_status fer__os_inet_parse(const char *host, uint16_t port, fer__inet *address);
+
+/** `host` has FER__HOST_MAX bytes. */
+enum { FER__HOST_MAX = 64 };
+void fer__os_inet_text(const fer__inet *address, char *host, uint16_t *port);
+
+/** A TCP or, with `datagrams`, UDP socket of the address's family: non-blocking, close-on-exec. */
+fer_status fer__os_socket_inet(const fer__inet *address, int datagrams, fer__fd *fd);
+
+enum { FER__INET_IPV6_ONLY = 1, FER__INET_REUSE_PORT = 2 };
+fer_status fer__os_bind_inet(fer__fd fd, const fer__inet *address, int datagrams, uint32_t flags);
+
+/** Start to connect: FER_OK; FER_EALREADY when it is under way and will be writable. */
+fer_status fer__os_connect_inet(fer__fd fd, const fer__inet *address);
+fer_status fer__os_disconnect_inet(fer__fd fd);
+
+/** The address of a socket (peer 0) or of its peer (peer 1). */
+fer_status fer__os_inet_name(fer__fd fd, int peer, char *host, uint16_t *port);
+
+fer_status fer__os_tcp_nodelay(fer__fd fd, int enable);
+fer_status fer__os_tcp_keepalive(fer__fd fd, int enable, uint32_t delay_s);
+
+/** Send a datagram without blocking. `address` NULL on a connected socket. */
+fer_status fer__os_send_to(fer__fd fd, const struct iovec *parts, size_t count,
+                           const fer__inet *address);
+
+/** Receive a datagram without blocking. */
+fer_status fer__os_recv_from(fer__fd fd, void *buffer, size_t size, size_t *got, fer__inet *sender,
+                             int *partial);
 
 /* Threads and processes. */
 

@@ -18,19 +18,12 @@
 #include "mem.h"
 #include "status.h"
 
-/* Where a call cannot be told not to raise SIGPIPE, the socket is: see prepare(). */
-#ifdef MSG_NOSIGNAL
-#define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
-#else
-#define SEND_FLAGS MSG_DONTWAIT
-#endif
-
 fer_status fer__os_finish(int saved, int number) {
     errno = saved;
     return number == 0 ? FER_OK : fer__fail_plain(fer__status_from_errno(number));
 }
 
-static int set_nonblocking(fer__fd fd, int on) {
+int fer__os_switch_nonblocking(fer__fd fd, int on) {
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0)
         return errno;
@@ -53,10 +46,10 @@ static int refuse_sigpipe(fer__fd fd) {
 
 #ifndef __linux__
 /* Give a new socket what Linux gives it when it is made. */
-static int prepare(fer__fd fd) {
+int fer__os_prepare(fer__fd fd) {
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return errno;
-    int number = set_nonblocking(fd, 1);
+    int number = fer__os_switch_nonblocking(fd, 1);
     return number != 0 ? number : refuse_sigpipe(fd);
 }
 #endif
@@ -69,7 +62,7 @@ int fer__os_open_socket(fer__fd *fd) {
     *fd = socket(AF_UNIX, SOCK_STREAM, 0);
     if (*fd < 0)
         return errno;
-    int number = prepare(*fd);
+    int number = fer__os_prepare(*fd);
     if (number != 0) {
         close(*fd);
         *fd = FER__NO_FD;
@@ -93,9 +86,9 @@ fer_status fer__os_socket_pair(fer__fd fds[2]) {
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0) {
         number = errno;
     } else {
-        number = prepare(fds[0]);
+        number = fer__os_prepare(fds[0]);
         if (number == 0)
-            number = prepare(fds[1]);
+            number = fer__os_prepare(fds[1]);
         if (number != 0) {
             close(fds[0]);
             close(fds[1]);
@@ -164,7 +157,7 @@ int fer__os_get_nonblocking(fer__fd fd) {
 
 fer_status fer__os_set_nonblocking(fer__fd fd, int on) {
     int saved = errno;
-    return fer__os_finish(saved, set_nonblocking(fd, on));
+    return fer__os_finish(saved, fer__os_switch_nonblocking(fd, on));
 }
 
 fer_status fer__os_listen(fer__fd fd, int backlog) {
@@ -186,7 +179,7 @@ static int accept_now(fer__fd listener, fer__fd *fd) {
         return errno;
     }
 #ifndef __linux__
-    int number = prepare(*fd);
+    int number = fer__os_prepare(*fd);
     if (number != 0) {
         close(*fd);
         *fd = FER__NO_FD;
@@ -205,10 +198,10 @@ fer_status fer__os_accept(fer__fd listener, fer__fd *fd) {
     if ((flags & O_NONBLOCK) != 0)
         return fer__os_finish(saved, accept_now(listener, fd));
     /* Somebody else who has this listener may take the connection first: then there is a wait. */
-    int number = set_nonblocking(listener, 1);
+    int number = fer__os_switch_nonblocking(listener, 1);
     if (number == 0) {
         number = accept_now(listener, fd);
-        (void)set_nonblocking(listener, 0);
+        (void)fer__os_switch_nonblocking(listener, 0);
     }
     return fer__os_finish(saved, number);
 }
@@ -247,7 +240,7 @@ fer_status fer__os_send(fer__fd fd, const struct iovec *parts, size_t count, siz
     const struct msghdr message = message_of(parts, count);
     ssize_t sent;
     do {
-        sent = sendmsg(fd, &message, SEND_FLAGS);
+        sent = sendmsg(fd, &message, FER__SEND_FLAGS);
     } while (sent < 0 && errno == EINTR);
     if (sent < 0)
         /* No memory for the kernel's buffers is a state that passes, as a full queue is. */

@@ -16,6 +16,21 @@
 /** End a function of os.h: `errno` becomes `saved`, and the status is that of `number`. */
 fer_status fer__os_finish(int saved, int number);
 
+#ifndef __linux__
+/** Give a new socket what Linux gives it when it is made. */
+int fer__os_prepare(fer__fd fd);
+#endif
+
+/** For use around one call on a descriptor whose blocking mode is not ours. */
+int fer__os_switch_nonblocking(fer__fd fd, int on);
+
+/** The flags of every sendmsg(2): it neither waits nor raises SIGPIPE. */
+#ifdef MSG_NOSIGNAL
+#define FER__SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
+#else
+#define FER__SEND_FLAGS MSG_DONTWAIT
+#endif
+
 /** Make a Unix domain stream socket: non-blocking, close-on-exec, never raising SIGPIPE. */
 int fer__os_open_socket(fer__fd *fd);
 

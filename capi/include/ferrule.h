@@ -16,7 +16,9 @@
 #include "ferrule/status.h"
 #include "ferrule/stream.h"
 #include "ferrule/sync.h"
+#include "ferrule/tcp.h"
 #include "ferrule/types.h"
+#include "ferrule/udp.h"
 #include "ferrule/version.h"
 
 #endif

@@ -25,7 +25,8 @@ typedef enum fer_kind {
     FER_KIND_NONE = 0, /**< no handle */
     FER_KIND_PIPE = 1, /**< a pipe */
     FER_KIND_TCP = 2,  /**< a TCP socket */
-    FER_KIND_UDP = 3   /**< a UDP socket */
+    FER_KIND_UDP = 3,  /**< a UDP socket */
+    FER_KIND_OTHER = 4 /**< of a received handle: a descriptor of another kind */
 } fer_kind;
 
 /** The end of fer_handle_close(). Nothing of the handle calls back after it. */
@@ -169,6 +170,86 @@ FER_API int fer_handle_holds_loop(const fer_handle *handle);
  * Seed: pyuv `Pipe.fileno`; uv_fileno.
  */
 FER_API fer_status fer_handle_fileno(const fer_handle *handle, fer_fd *fd);
+
+/**
+ * Take the descriptor out of a handle, and close the handle.
+ *
+ * @param handle   an open handle.
+ * @param[out] fd  receives the descriptor.
+ * Ownership: the descriptor is the caller's. What waited to be written is not, nor is a socket file
+ *            that the handle made removed.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_EBADF before there is one; FER_EBUSY while writes wait or it connects;
+ *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_handle_detach(fer_handle *handle, fer_fd *fd);
+
+/**
+ * The kind of handle that a descriptor would make.
+ *
+ * @param fd  a descriptor.
+ * Ownership: nothing changes hands.
+ * Thread: any.
+ * Callbacks: may be called from any callback.
+ * @return the kind; FER_KIND_OTHER for what is no stream pipe, TCP or UDP socket; FER_KIND_NONE for a
+ *         number that is no descriptor.
+ * Seed: uv_guess_handle.
+ */
+FER_API fer_kind fer_handle_kind_of(fer_fd fd);
+
+/**
+ * The size of the kernel's buffer for what is sent, as getsockopt(2) gives it.
+ *
+ * @param handle      an open handle.
+ * @param[out] bytes  receives the size; Linux reports twice what was set.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_EBADF before it is open; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `Pipe.send_buffer_size`; uv_send_buffer_size.
+ */
+FER_API fer_status fer_handle_send_buffer_size(const fer_handle *handle, int32_t *bytes);
+
+/**
+ * Ask for a size of the kernel's buffer for what is sent. The system may give less.
+ *
+ * @param handle  an open handle.
+ * @param bytes   the size, above 0.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return as fer_handle_send_buffer_size().
+ * Seed: pyuv `Pipe.send_buffer_size`; uv_send_buffer_size.
+ */
+FER_API fer_status fer_handle_set_send_buffer_size(fer_handle *handle, int32_t bytes);
+
+/**
+ * The size of the kernel's buffer for what is received, as getsockopt(2) gives it.
+ *
+ * @param handle      an open handle.
+ * @param[out] bytes  receives the size; Linux reports twice what was set.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return as fer_handle_send_buffer_size().
+ * Seed: pyuv `Pipe.receive_buffer_size`; uv_recv_buffer_size.
+ */
+FER_API fer_status fer_handle_receive_buffer_size(const fer_handle *handle, int32_t *bytes);
+
+/**
+ * Ask for a size of the kernel's buffer for what is received. The system may give less.
+ *
+ * @param handle  an open handle.
+ * @param bytes   the size, above 0.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return as fer_handle_send_buffer_size().
+ * Seed: pyuv `Pipe.receive_buffer_size`; uv_recv_buffer_size.
+ */
+FER_API fer_status fer_handle_set_receive_buffer_size(fer_handle *handle, int32_t bytes);
 
 FER_END_DECLS
 

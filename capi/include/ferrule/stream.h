@@ -1,7 +1,7 @@
 /**
  * Streams: handles that carry bytes.
  *
- * These functions take a pipe (and every later kind of stream); any other kind is FER_EKIND.
+ * These functions take a pipe or a TCP socket; any other kind is FER_EKIND.
  */
 #ifndef FERRULE_STREAM_H
 #define FERRULE_STREAM_H
@@ -39,7 +39,7 @@ typedef void (*fer_stream_cb)(fer_handle *stream, fer_status status, void *user)
 /**
  * Accept connections.
  *
- * @param stream     a bound pipe.
+ * @param stream     a bound stream.
  * @param backlog    how many connections the system may keep waiting; 0 means 511.
  * @param cb         registered.
  * @param user       passed to `cb` and `finalizer`.
@@ -57,15 +57,16 @@ FER_API fer_status fer_stream_listen(fer_handle *stream, int32_t backlog, fer_co
                                      void *user, fer_finalizer finalizer);
 
 /**
- * Take the next waiting connection into a new handle.
+ * Take the next waiting connection, or the next handle that a pipe received, into a new handle.
  *
- * @param listener  a listening stream.
- * @param client    a handle of the same kind that is not open yet, on any loop of this thread.
+ * @param listener  a listening stream, or a pipe with FER_PIPE_IPC.
+ * @param client    a handle that is not open yet, on any loop of this thread: of the same kind as a
+ *                  listener, of the kind that fer_pipe_pending_kind() tells for a pipe.
  * Ownership: both references stay the caller's.
  * Thread: the loops' of both.
  * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL; FER_EKIND; FER_EAGAIN when nothing waits; FER_EISCONN when `client` is
- *         open already; FER_EMFILE; FER_ENFILE; FER_ENOMEM; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * @return FER_OK; FER_EINVAL for a stream that does neither; FER_EKIND: nothing was taken; FER_EAGAIN when
+ *         nothing waits; FER_EISCONN when `client` is open already; FER_EMFILE; FER_ENFILE; FER_ENOMEM; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
  * Seed: pyuv `Pipe.accept`; uv_accept.
  */
 FER_API fer_status fer_stream_accept(fer_handle *listener, fer_handle *client);
@@ -187,6 +188,20 @@ FER_API int fer_stream_is_readable(const fer_handle *stream);
  * Seed: pyuv `Pipe.writable`; uv_is_writable.
  */
 FER_API int fer_stream_is_writable(const fer_handle *stream);
+
+/**
+ * Set the blocking mode of the stream's descriptor. The library itself never blocks on it; this is for a
+ * descriptor that is shared, or will be taken out.
+ *
+ * @param stream    an open stream.
+ * @param blocking  1 or 0.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_EBADF before it is open; FER_EKIND; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: uv_stream_set_blocking.
+ */
+FER_API fer_status fer_stream_set_blocking(fer_handle *stream, int blocking);
 
 FER_END_DECLS
 

@@ -1,0 +1,174 @@
+/**
+ * UDP sockets: datagrams, on handles that can be passed to another process.
+ *
+ * Hosts and ports as in ferrule/tcp.h.
+ */
+#ifndef FERRULE_UDP_H
+#define FERRULE_UDP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "export.h"
+#include "handle.h"
+#include "status.h"
+#include "tcp.h"
+#include "types.h"
+
+FER_BEGIN_DECLS
+
+/** Flag of fer_datagram: the datagram was longer than what is given. */
+#define FER_DATAGRAM_PARTIAL 1u
+
+/** A datagram that came. Valid until the callback returns. The layout never changes. */
+typedef struct fer_datagram {
+    const void *data; /**< the payload; may be NULL when size is 0 */
+    size_t size;      /**< in bytes; 0 is a datagram too */
+    const char *host; /**< of the sender */
+    uint16_t port;    /**< of the sender */
+    uint16_t flags;   /**< FER_DATAGRAM_PARTIAL */
+} fer_datagram;
+
+/**
+ * A datagram came, or receiving failed.
+ *
+ * `status` FER_OK: `datagram` is not NULL. An error: it is NULL; receiving goes on, but for FER_ENOMEM and
+ * FER_EBADF, after which the callback comes no more.
+ */
+typedef void (*fer_datagram_cb)(fer_handle *udp, fer_status status, const fer_datagram *datagram,
+                                void *user);
+
+/** The end of a send. */
+typedef void (*fer_udp_cb)(fer_handle *udp, fer_status status, void *user);
+
+/**
+ * Make a UDP handle.
+ *
+ * @param loop         the loop to put it on.
+ * @param flags        none yet: 0.
+ * @param[out] handle  receives the handle; NULL after an error.
+ * Ownership: the caller owns one reference.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL, also for an unknown flag; FER_ENOMEM; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `UDP(loop)`; uv_udp_init.
+ */
+FER_API fer_status fer_udp_new(fer_loop *loop, uint32_t flags, fer_handle **handle);
+
+/**
+ * Bind a UDP socket to an address.
+ *
+ * @param udp    a UDP handle that is not open yet.
+ * @param host   the address.
+ * @param port   the port; 0 picks one.
+ * @param flags  FER_BIND_IPV6_ONLY, FER_BIND_REUSE_PORT.
+ * Ownership: the text is copied.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return as fer_tcp_bind().
+ * Seed: pyuv `UDP.bind`; uv_udp_bind.
+ */
+FER_API fer_status fer_udp_bind(fer_handle *udp, const char *host, uint16_t port, uint32_t flags);
+
+/**
+ * Fix the address that a UDP socket sends to and receives from.
+ *
+ * @param udp   a UDP handle.
+ * @param host  the address; NULL undoes it.
+ * @param port  the port.
+ * Ownership: the text is copied.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_EADDRESS; FER_EISCONN when it is connected; FER_ENOTCONN for NULL when it
+ *         is not; FER_EAFNOSUPPORT; FER_EKIND; FER_EMFILE; FER_ECLOSED; FER_ETHREAD; FER_EFORK; what
+ *         connect(2) gives.
+ * Seed: uv_udp_connect.
+ */
+FER_API fer_status fer_udp_connect(fer_handle *udp, const char *host, uint16_t port);
+
+/**
+ * Make a UDP handle of a UDP socket.
+ *
+ * @param udp  a UDP handle that is not open yet.
+ * @param fd   the descriptor. Its blocking mode is left as it is.
+ * Ownership: on FER_OK the handle owns the descriptor and closes it; otherwise it stays the caller's.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EBADF; FER_ENOTSOCK; FER_EPROTOTYPE for another type of socket; FER_EISCONN when it
+ *         is open already; FER_EKIND; FER_EINVAL; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `UDP.open`; uv_udp_open.
+ */
+FER_API fer_status fer_udp_open(fer_handle *udp, fer_fd fd);
+
+/**
+ * Send a datagram.
+ *
+ * @param udp    a UDP handle; one that is not bound gets a port.
+ * @param parts  the payload, in `count` pieces that become one datagram.
+ * @param count  how many pieces; 0 sends an empty datagram.
+ * @param host   where to; NULL on a connected socket.
+ * @param port   where to.
+ * @param cb     one-shot; may be NULL.
+ * @param user   passed to `cb`.
+ * Ownership: a datagram that must wait is copied; the bytes are the caller's again on return.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_EADDRESS; FER_EMSGSIZE for more than a datagram holds;
+ *         FER_EDESTADDRREQ without an address on an unconnected socket; FER_EISCONN with one on a connected
+ *         socket; FER_ECONNREFUSED when an earlier one was; FER_ENETUNREACH; FER_ENOMEM; FER_EKIND; FER_EMFILE;
+ *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `UDP.send`; uv_udp_send.
+ */
+FER_API fer_status fer_udp_send(fer_handle *udp, const fer_bytes *parts, size_t count,
+                                const char *host, uint16_t port, fer_udp_cb cb, void *user);
+
+/**
+ * Send a datagram now or not at all.
+ *
+ * @param udp    a UDP handle; one that is not bound gets a port.
+ * @param parts  the payload, in `count` pieces that become one datagram.
+ * @param count  how many pieces; 0 sends an empty datagram.
+ * @param host   where to; NULL on a connected socket.
+ * @param port   where to.
+ * Ownership: the bytes stay the caller's.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EAGAIN when it would have to wait; otherwise as fer_udp_send().
+ * Seed: pyuv `UDP.try_send`; uv_udp_try_send.
+ */
+FER_API fer_status fer_udp_try_send(fer_handle *udp, const fer_bytes *parts, size_t count,
+                                    const char *host, uint16_t port);
+
+/**
+ * Receive datagrams.
+ *
+ * @param udp        a UDP handle; one that is not bound gets a port.
+ * @param cb         registered.
+ * @param user       passed to `cb` and `finalizer`.
+ * @param finalizer  called once with `user` after the last call, also when this call fails; may be
+ *                   NULL.
+ * Ownership: `user` is the library's until `finalizer` is called.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback; `cb` may call anything.
+ * @return FER_OK; FER_EINVAL; FER_EALREADY while it receives; FER_EKIND; FER_EMFILE; FER_ECLOSED; FER_ETHREAD;
+ *         FER_EFORK.
+ * Seed: pyuv `UDP.start_recv`; uv_udp_recv_start.
+ */
+FER_API fer_status fer_udp_receive_start(fer_handle *udp, fer_datagram_cb cb, void *user,
+                                         fer_finalizer finalizer);
+
+/**
+ * Stop receiving. What is not received yet stays in the kernel.
+ *
+ * @param udp  a UDP handle; one that does not receive is left as it is.
+ * Ownership: the finalizer given to fer_udp_receive_start() is called.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback, also from the receive callback.
+ * @return FER_OK; FER_EINVAL; FER_EKIND; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `UDP.stop_recv`; uv_udp_recv_stop.
+ */
+FER_API fer_status fer_udp_receive_stop(fer_handle *udp);
+
+FER_END_DECLS
+
+#endif

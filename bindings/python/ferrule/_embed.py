@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from typing import Any, Coroutine
+from collections.abc import Coroutine
+from typing import Any
 
 from . import _ferrule, _lifetime, error
 from ._weak import weak_method

@@ -32,7 +32,7 @@ def watch(holder: Disposable) -> None:
 def report(exception: BaseException, where: object) -> None:
     """Tell ``sys.unraisablehook`` about an exception that nobody can be given."""
     sys.unraisablehook(
-        types.SimpleNamespace(  # type: ignore[arg-type]
+        types.SimpleNamespace(
             exc_type=type(exception),
             exc_value=exception,
             exc_traceback=exception.__traceback__,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Generator
 from types import TracebackType
-from typing import Any, Coroutine, Generator, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 
 class _Opened(Protocol):

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+from typing import TypedDict
 
 from . import _ferrule, _time
-
-if sys.version_info >= (3, 11):
-    from typing import TypedDict, Unpack
-else:  # Only type checkers look at these.
-    from typing import TYPE_CHECKING, TypedDict
-
-    if TYPE_CHECKING:
-        from typing_extensions import Unpack
 
 CONNECT_TIMEOUT = 10.0
 """Seconds until there is a listener."""

@@ -6,16 +6,18 @@ import asyncio
 import os
 import warnings
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Callable, Sequence, Union
+from typing import TYPE_CHECKING, Callable, Union
 
 from . import _embed, _ferrule, _options, error
 from ._opening import Opening
 from ._weak import weak_method
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ._ferrule import Buffer, _ChannelPointer
-    from ._options import Unpack
 
 Address = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 """Such as ``pipe:/path``, ``pipe:@abstract`` or ``pipe:name``."""
@@ -157,9 +159,7 @@ class Channel:
 
     # --- Waiting -------------------------------------------------------------------------------------------
 
-    async def _wait(
-        self, waiters: deque[asyncio.Future[None]], messages: deque[bytes] | None
-    ) -> None:
+    async def _wait(self, waiters: deque[asyncio.Future[None]], messages: deque[bytes] | None) -> None:
         """Wait to be woken, in turn. When cancelled after that, the next one is woken in its place."""
         waiter = _embed.check(self._embedded, self).create_future()
         waiters.append(waiter)

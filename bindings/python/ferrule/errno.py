@@ -26,7 +26,3 @@ def strerror(number: int) -> str:
     Source: ``fer_status_text``; pyuv ``errno.strerror``.
     """
     return _ferrule.fer_status_text(number)
-
-
-__all__ = ["errorcode", "strerror"]  # noqa: PLE0604
-__all__ += sorted(errorcode.values()) + sorted("UV_" + name[4:] for name in errorcode.values())

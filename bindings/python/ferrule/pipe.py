@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from . import _ferrule, error
 from ._weak import Requests, weak_method
@@ -55,7 +56,9 @@ class Pipe:
 
     # --- Being kept by the loop while something is under way ---------------------------------------------
 
-    def _start(self, function: Callable[[Callable[..., None]], None], callback: Callable[..., object]) -> None:
+    def _start(
+        self, function: Callable[[Callable[..., None]], None], callback: Callable[..., object]
+    ) -> None:
         """Call ``function`` with a one-shot callable for C that calls ``callback(error)`` in the end."""
 
         def done(status: int = _ferrule.FER_OK) -> None:

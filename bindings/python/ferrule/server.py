@@ -6,8 +6,9 @@ import asyncio
 import inspect
 import logging
 import warnings
+from collections.abc import Awaitable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import _embed, _ferrule, _options, error
 from ._opening import Opening
@@ -15,8 +16,9 @@ from ._weak import weak_method
 from .channel import Address, Channel
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ._ferrule import _ChannelPointer, _ServerPointer
-    from ._options import Unpack
 
 Handler = Callable[[Channel], Any]
 """A coroutine function that has the channel until it returns, or a function that takes it over."""
@@ -80,9 +82,7 @@ class Server:
             self._report(failure, channel)
 
     def _report(self, failure: Exception, channel: Channel) -> None:
-        self._embedded.report(
-            f"a handler of {self._address} failed", failure, channel=channel, server=self
-        )
+        self._embedded.report(f"a handler of {self._address} failed", failure, channel=channel, server=self)
 
     # --- The end -------------------------------------------------------------------------------------------
 
@@ -171,9 +171,7 @@ class Server:
             self._embedded.leave_from_anywhere()
 
 
-def listen(
-    address: Address, handler: Handler, **options: Unpack[_options.Options]
-) -> Opening[Server]:
+def listen(address: Address, handler: Handler, **options: Unpack[_options.Options]) -> Opening[Server]:
     """Listen at an address: ``await listen(...)``, or ``async with listen(...) as server``.
 
     address: where to listen. A stale socket file is replaced; the socket has mode 0600.

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from . import _ferrule, _options, error
 from ._time import Deadline
 from .channel import Address
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ._ferrule import Buffer, _ChannelPointer, _ServerPointer
-    from ._options import Unpack
 
 T = TypeVar("T")
 
@@ -229,9 +231,7 @@ class Server:
         """
         with self._one:
             deadline = Deadline(timeout)
-            return Channel(
-                _patiently(deadline, lambda limit: _ferrule.fer_sync_accept(self._c, limit))
-            )
+            return Channel(_patiently(deadline, lambda limit: _ferrule.fer_sync_accept(self._c, limit)))
 
     def __iter__(self) -> Iterator[Channel]:
         return self

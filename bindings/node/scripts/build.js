@@ -15,7 +15,11 @@ const { spawnSync } = require('node:child_process');
 const folder = path.resolve(__dirname, '..');
 const source = path.resolve(folder, '..', '..');
 const build = path.join(folder, 'build');
+const fetched = path.join(build, 'headers');
 const addon = path.join(build, 'node', 'ferrule.node');
+
+/** Settings of npm that say where and what it installs. */
+const KEPT_OUT = /^npm_config_(global|prefix|local_prefix|location|omit|include|dry_run|package_lock_only|install_links)$/i;
 
 function fail(message) {
   process.stderr.write(`ferrule: ${message}\n`);
@@ -40,10 +44,10 @@ function has(command) {
   return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
 }
 
-/** The folder of node_api.h in the package node-api-headers; undefined when it is not installed. */
-function packageHeaders() {
+/** The folder of node_api.h in the package node-api-headers; undefined when it is not installed there. */
+function packageHeaders(where) {
   try {
-    return require('node-api-headers').include_dir;
+    return require(require.resolve('node-api-headers', { paths: [where] })).include_dir;
   } catch (error) {
     if (error.code !== 'MODULE_NOT_FOUND') throw error;
     return undefined;
@@ -56,20 +60,21 @@ function ownHeaders() {
   return fs.existsSync(path.join(include, 'node_api.h')) ? include : undefined;
 }
 
-/** npm does not install what a linked folder needs for its build. */
+/** npm does not install what a linked folder needs for its build: do so, inside the build folder. */
 function fetchHeaders() {
   const { devDependencies } = require('../package.json');
-  const headers = `node-api-headers@${devDependencies['node-api-headers']}`;
+  const wanted = `node-api-headers@${devDependencies['node-api-headers']}`;
   const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm'];
-  run(npm[0], [...npm.slice(1), 'install', '--no-save', '--no-package-lock', '--ignore-scripts', headers], {
-    // Settings of the outer npm, such as its prefix or --global, are not for this one.
-    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_config_(global|prefix|local_prefix|location|omit|include|dry_run|package_lock_only)$/i.test(name))),
-  });
-  return packageHeaders();
+  // The settings of the npm that runs this, its prefix and its --global for example, are not for this one.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !KEPT_OUT.test(name)));
+  fs.mkdirSync(fetched, { recursive: true });
+  run(npm[0], [...npm.slice(1), 'install', '--prefix', fetched, '--no-package-lock', '--ignore-scripts', wanted], { env });
+  return packageHeaders(fetched);
 }
 
 function headers() {
-  return packageHeaders() ?? ownHeaders() ?? fetchHeaders() ?? fail('node_api.h was not found');
+  const found = packageHeaders(folder) ?? packageHeaders(fetched) ?? ownHeaders() ?? fetchHeaders();
+  return found ?? fail('node_api.h was not found');
 }
 
 function configure() {

@@ -38,7 +38,7 @@ typedef struct fer_channel_options {
     uint32_t struct_size;         /**< sizeof(fer_channel_options) */
     uint32_t flags;               /**< none yet: 0 */
     int32_t wire;                 /**< a fer_wire */
-    uint32_t max_handles;         /**< handles accepted with a message, up to 64; default none */
+    uint32_t max_handles;         /**< handles accepted with a message; none yet: 0 */
     uint64_t max_message;         /**< bytes in a message, up to 4 GiB - 1; default 64 MiB */
     uint64_t high_water;          /**< queued bytes above which to wait for drain; default 1 MiB */
     uint64_t hard_cap;            /**< queued bytes above which to refuse; default 64 MiB */
@@ -127,10 +127,13 @@ FER_API fer_status fer_address_check(const char *address);
  * Ownership: the caller owns one reference; address and options are copied.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL; FER_EADDRESS; FER_ENOTSUP for a transport or wire that is not to be
- *         had here; FER_ENAMETOOLONG; FER_EACCES; FER_ENOMEM; FER_EMFILE; FER_ECLOSED; FER_ETHREAD;
- *         FER_EFORK. `cb` gets FER_ETIMEDOUT, FER_ECONNREFUSED or FER_ENOENT when nobody listened in
- *         time, FER_EPROTO or FER_EVERSION after a bad handshake, FER_ECONNRESET, FER_ECANCELED.
+ * @return FER_OK; FER_EINVAL; FER_EADDRESS; FER_ENOTSUP for a transport, and for handles, that are
+ *         not to be had here; FER_ENAMETOOLONG; FER_EACCES and FER_EPERM for a runtime directory that
+ *         is not private; FER_ENOMEM; FER_ECLOSED; FER_ETHREAD; FER_EFORK. `cb` gets FER_ECONNREFUSED
+ *         or FER_ENOENT when nobody listened in time, FER_ETIMEDOUT when the listener did not accept or
+ *         the peer did not say hello in time, FER_EPROTO or FER_EVERSION after a bad handshake,
+ *         FER_ECONNRESET when the peer went away during it, FER_ENOTSOCK, FER_EACCES, FER_EMFILE,
+ *         FER_ECANCELED.
  * Seed: aea `IPCChannelClient.connect`.
  */
 FER_API fer_status fer_channel_connect(fer_loop *loop, const char *address,
@@ -246,7 +249,8 @@ FER_API fer_status fer_channel_send(fer_channel *channel, const fer_bytes *parts
                                     void *user);
 
 /**
- * Whether the queue is below the high-water mark. When it is not, wait for drain before sending.
+ * Whether more may be sent before waiting for drain: no longer once the queue has reached the
+ * high-water mark, and again when it has fallen to half of it.
  *
  * @param channel  a channel.
  * Ownership: nothing changes hands.
@@ -287,7 +291,7 @@ FER_API fer_status fer_channel_on_drain(fer_channel *channel, fer_drain_cb cb, v
  * Thread: the loop's.
  * Callbacks: may be called from any callback.
  * @return FER_OK; FER_EINVAL; FER_ENOMEM (nothing was done); FER_ENOTSUP on a blocking channel;
- *         FER_ETHREAD; FER_EFORK.
+ *         FER_ECLOSED when the loop is closed and cannot call `cb`; FER_ETHREAD; FER_EFORK.
  * Seed: aea `IPCChannelClient.close`.
  */
 FER_API fer_status fer_channel_close(fer_channel *channel, fer_channel_closed_cb cb, void *user);

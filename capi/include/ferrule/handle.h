@@ -65,7 +65,8 @@ FER_API void fer_handle_unref(fer_handle *handle);
  * Ownership: the caller's reference stays the caller's.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL; FER_ENOMEM (nothing was done); FER_ETHREAD; FER_EFORK.
+ * @return FER_OK; FER_EINVAL; FER_ENOMEM (nothing was done); FER_ECLOSED when the loop is closed and
+ *         cannot call `cb`; FER_ETHREAD; FER_EFORK.
  * Seed: pyuv `Handle.close`; uv_close.
  */
 FER_API fer_status fer_handle_close(fer_handle *handle, fer_handle_closed_cb cb, void *user);

@@ -96,7 +96,8 @@ FER_API fer_status fer_pipe_new(fer_loop *loop, uint32_t flags, fer_handle **han
  * @return FER_OK; FER_EINVAL, also for an empty name, a NUL byte inside a path, or a second bind;
  *         FER_EADDRINUSE when somebody listens there or something else is in the way; FER_EACCES;
  *         FER_ENOENT; FER_ENOTDIR; FER_EROFS; FER_ENAMETOOLONG; FER_ENOTSUP for an abstract name off
- *         Linux; FER_EKIND; FER_ENOMEM; FER_EMFILE; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ *         Linux; FER_EALREADY while it connects; FER_EISCONN; FER_EKIND; FER_ENOMEM; FER_EMFILE;
+ *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
  * Seed: pyuv `Pipe.bind`; uv_pipe_bind.
  */
 FER_API fer_status fer_pipe_bind(fer_handle *pipe, const char *name, size_t size,
@@ -108,9 +109,10 @@ FER_API fer_status fer_pipe_bind(fer_handle *pipe, const char *name, size_t size
  * @param pipe  a pipe that is not open yet.
  * @param name  the name.
  * @param size  its size in bytes, or FER_ZSTRING.
- * @param cb    one-shot: FER_OK; FER_ENOENT; FER_ECONNREFUSED when nobody listens there or it is no
- *              socket; FER_EACCES; FER_EAGAIN when the listener's queue is full; what else connect(2)
- *              gives; FER_ECANCELED after a close.
+ * @param cb    one-shot: FER_OK; FER_ENOENT; FER_ECONNREFUSED when nobody listens there; FER_ENOTSOCK
+ *              when something else than a socket is there; FER_EACCES; FER_EAGAIN when the listener's
+ *              queue is full; what else connect(2) gives; FER_ECANCELED after a close. After an error
+ *              the pipe may try again.
  * @param user  passed to `cb`.
  * Ownership: the name is copied.
  * Thread: the loop's.

@@ -41,8 +41,9 @@ typedef void (*fer_server_closed_cb)(fer_server *server, void *user);
  *            library's until `finalizer` is called.
  * Thread: the loop's.
  * Callbacks: may be called from any callback; `cb` may call anything.
- * @return FER_OK; FER_EINVAL; FER_EADDRESS; FER_ENOTSUP for a transport or wire that is not to be had
- *         here; what fer_pipe_bind() and fer_stream_listen() give.
+ * @return FER_OK; FER_EINVAL; FER_EADDRESS; FER_ENOTSUP for a transport, and for handles, that are not
+ *         to be had here; FER_EPERM for a runtime directory that is not private; what fer_pipe_bind()
+ *         and fer_stream_listen() give.
  * Seed: aea `IPCChannel.connect`.
  */
 FER_API fer_status fer_server_listen(fer_loop *loop, const char *address,
@@ -95,7 +96,8 @@ FER_API fer_loop *fer_server_loop(const fer_server *server);
  * Ownership: the caller's reference stays the caller's.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL; FER_ENOMEM (nothing was done); FER_ETHREAD; FER_EFORK.
+ * @return FER_OK; FER_EINVAL; FER_ENOMEM (nothing was done); FER_ECLOSED when the loop is closed and
+ *         cannot call `cb`; FER_ETHREAD; FER_EFORK.
  * Seed: none.
  */
 FER_API fer_status fer_server_close(fer_server *server, fer_server_closed_cb cb, void *user);

@@ -1,0 +1,23 @@
+import ferrule = require('./index.js');
+
+export import Channel = ferrule.Channel;
+export import Pipe = ferrule.Pipe;
+export import Server = ferrule.Server;
+export import connect = ferrule.connect;
+export import listen = ferrule.listen;
+export import version = ferrule.version;
+
+export type Data = ferrule.Data;
+export type PipeName = ferrule.PipeName;
+export type FerruleError = ferrule.FerruleError;
+export type ChannelOptions = ferrule.ChannelOptions;
+export type ConnectOptions = ferrule.ConnectOptions;
+export type ListenOptions = ferrule.ListenOptions;
+export type WaitOptions = ferrule.WaitOptions;
+export type ChannelInfo = ferrule.ChannelInfo;
+export type ChannelEvents = ferrule.ChannelEvents;
+export type ChannelHandler = ferrule.ChannelHandler;
+export type PipeOptions = ferrule.PipeOptions;
+export type BindOptions = ferrule.BindOptions;
+
+export default ferrule;

@@ -1,0 +1,78 @@
+"""The end of loops that nobody closed: at the end of the interpreter, or when they are collected."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import types
+import weakref
+from typing import TYPE_CHECKING, Protocol
+
+from . import _ferrule, error
+
+if TYPE_CHECKING:
+    from ._ferrule import _LoopPointer
+
+
+class Disposable(Protocol):
+    """Something that holds a loop."""
+
+    def dispose(self) -> None:
+        """End it. Doing it twice is allowed."""
+
+
+_alive: weakref.WeakSet[Disposable] = weakref.WeakSet()
+
+
+def watch(holder: Disposable) -> None:
+    """Dispose of ``holder`` at the end of the interpreter if it is still there."""
+    _alive.add(holder)
+
+
+def report(exception: BaseException, where: object) -> None:
+    """Tell ``sys.unraisablehook`` about an exception that nobody can be given."""
+    sys.unraisablehook(
+        types.SimpleNamespace(
+            exc_type=type(exception),
+            exc_value=exception,
+            exc_traceback=exception.__traceback__,
+            err_msg=None,
+            object=where,
+        )
+    )
+
+
+def run_to_end(loop: _LoopPointer) -> None:
+    """Run a loop on which everything is closing. What callbacks raise goes to ``sys.unraisablehook``."""
+    while True:
+        try:
+            _ferrule.fer_loop_run(loop)
+            return
+        except error.CallbackError:
+            raised = _ferrule.ferpy_take_exception(loop)
+            if raised is not None:
+                report(raised, loop)
+
+
+def dispose(loop: _LoopPointer) -> None:
+    """Close everything on a loop that nobody uses any more, then the loop, in whatever thread this is."""
+    try:
+        _ferrule.fer_loop_adopt(loop)
+        _ferrule.fer_loop_close_objects(loop)
+        run_to_end(loop)
+        _ferrule.fer_loop_close(loop)
+    except (error.ClosedError, error.ForkError):
+        pass  # Closed before, or the parent's: there is nothing to end here.
+    except error.Error as failure:
+        # FER_EBUSY at the end of the interpreter: a daemon thread still runs it.
+        if sys.is_finalizing() or failure.code != _ferrule.FER_EBUSY:
+            report(failure, loop)
+
+
+def _at_exit() -> None:
+    _ferrule.ferpy_shutdown()
+    for holder in list(_alive):
+        holder.dispose()
+
+
+atexit.register(_at_exit)

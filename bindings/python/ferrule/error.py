@@ -1,0 +1,191 @@
+"""Exceptions: one class for each status that programs tell apart.
+
+Each is an ``Error``, which is an ``OSError``, and also the built-in exception that means the same, so that
+``except ConnectionResetError`` works as it does for sockets.
+"""
+
+from __future__ import annotations
+
+from . import _ferrule
+
+
+class Error(OSError):
+    """A call of the library failed.
+
+    code: the number of the status (``ferrule.errno``), the same on every platform.
+    status: its name, such as ``"FER_ECONNREFUSED"``.
+    errno: the platform's own number that comes nearest; 0 for ``FER_EOF``.
+    strerror: what it means, and what was wrong in this case.
+    Source: ``fer_status``; pyuv ``error.UVError``.
+    """
+
+    code: int
+    status: str
+
+    def __init__(self, code: int = _ferrule.FER_EUNKNOWN, detail: str = "") -> None:
+        text = _ferrule.fer_status_text(code)
+        super().__init__(_ferrule.fer_status_errno(code), f"{text}: {detail}" if detail else text)
+        self.code = code
+        self.status = _ferrule.fer_status_name(code)
+        self._detail = detail
+
+    def __str__(self) -> str:
+        return f"[{self.status}] {self.strerror}"
+
+    def __reduce__(self) -> tuple[type[Error], tuple[int, str]]:
+        return type(self), (self.code, self._detail)
+
+
+class InvalidArgumentError(Error, ValueError):
+    """``FER_EINVAL``: an argument makes no sense, or an unknown flag is set."""
+
+
+class OutOfMemoryError(Error, MemoryError):
+    """``FER_ENOMEM``."""
+
+
+class KindError(Error, TypeError):
+    """``FER_EKIND``: the call is not for this kind of handle."""
+
+
+class ClosedError(Error, ValueError):
+    """``FER_ECLOSED``: the object is closed."""
+
+
+class ThreadError(Error, RuntimeError):
+    """``FER_ETHREAD``: the loop belongs to another thread."""
+
+
+class ForkError(Error, RuntimeError):
+    """``FER_EFORK``: the object belongs to the parent process."""
+
+
+class CanceledError(Error):
+    """``FER_ECANCELED``: this side closed before it was done. Not ``asyncio.CancelledError``."""
+
+
+class CallbackError(Error):
+    """``FER_ECALLBACK``: a callback failed. ``Loop.run()`` raises what the callback raised instead."""
+
+
+class ProtocolError(Error):
+    """``FER_EPROTO``: the peer does not keep to the wire format."""
+
+
+class AddressError(Error, ValueError):
+    """``FER_EADDRESS``: a malformed address."""
+
+
+class VersionError(Error):
+    """``FER_EVERSION``: no version in common."""
+
+
+class EndOfStream(Error, EOFError):
+    """``FER_EOF``: the peer said goodbye; everything it had sent was received."""
+
+
+class MessageSizeError(Error, ValueError):
+    """``FER_EMSGSIZE``: a message over this side's or the peer's limit."""
+
+
+class TimedOutError(Error, TimeoutError):
+    """``FER_ETIMEDOUT``."""
+
+
+class WouldBlockError(Error, BlockingIOError):
+    """``FER_EAGAIN``: nothing was done."""
+
+
+class NotSupportedError(Error, NotImplementedError):
+    """``FER_ENOTSUP``: not to be had here."""
+
+
+class InterruptedCallError(Error, InterruptedError):
+    """``FER_EINTR``: a signal arrived. The classes of this package call again by themselves."""
+
+
+class RefusedError(Error, ConnectionRefusedError):
+    """``FER_ECONNREFUSED``: nobody listens."""
+
+
+class ResetError(Error, ConnectionResetError):
+    """``FER_ECONNRESET``: the peer went away without a goodbye."""
+
+
+class AbortedError(Error, ConnectionAbortedError):
+    """``FER_ECONNABORTED``."""
+
+
+class PipeBrokenError(Error, BrokenPipeError):
+    """``FER_EPIPE``: the peer no longer receives."""
+
+
+class NotFoundError(Error, FileNotFoundError):
+    """``FER_ENOENT``."""
+
+
+class AccessError(Error, PermissionError):
+    """``FER_EACCES`` and ``FER_EPERM``."""
+
+
+class ExistsError(Error, FileExistsError):
+    """``FER_EEXIST``."""
+
+
+class NotDirectoryError(Error, NotADirectoryError):
+    """``FER_ENOTDIR``."""
+
+
+class DirectoryError(Error, IsADirectoryError):
+    """``FER_EISDIR``."""
+
+
+_CLASSES: dict[int, type[Error]] = {
+    _ferrule.FER_EINVAL: InvalidArgumentError,
+    _ferrule.FER_ENOMEM: OutOfMemoryError,
+    _ferrule.FER_EKIND: KindError,
+    _ferrule.FER_ECLOSED: ClosedError,
+    _ferrule.FER_ETHREAD: ThreadError,
+    _ferrule.FER_EFORK: ForkError,
+    _ferrule.FER_ECANCELED: CanceledError,
+    _ferrule.FER_ECALLBACK: CallbackError,
+    _ferrule.FER_EPROTO: ProtocolError,
+    _ferrule.FER_EADDRESS: AddressError,
+    _ferrule.FER_EVERSION: VersionError,
+    _ferrule.FER_EOF: EndOfStream,
+    _ferrule.FER_EMSGSIZE: MessageSizeError,
+    _ferrule.FER_ETIMEDOUT: TimedOutError,
+    _ferrule.FER_EAGAIN: WouldBlockError,
+    _ferrule.FER_ENOTSUP: NotSupportedError,
+    _ferrule.FER_EINTR: InterruptedCallError,
+    _ferrule.FER_ECONNREFUSED: RefusedError,
+    _ferrule.FER_ECONNRESET: ResetError,
+    _ferrule.FER_ECONNABORTED: AbortedError,
+    _ferrule.FER_EPIPE: PipeBrokenError,
+    _ferrule.FER_ENOENT: NotFoundError,
+    _ferrule.FER_EACCES: AccessError,
+    _ferrule.FER_EPERM: AccessError,
+    _ferrule.FER_EEXIST: ExistsError,
+    _ferrule.FER_ENOTDIR: NotDirectoryError,
+    _ferrule.FER_EISDIR: DirectoryError,
+}
+
+
+def from_status(code: int, detail: str = "") -> Error:
+    """The exception for a status that a callback was given.
+
+    code: the number of the status.
+    detail: what was wrong in this case; may be empty.
+    Source: none.
+    """
+    return _CLASSES.get(code, Error)(code, detail)
+
+
+# The names that pyuv has for these.
+UVError = Error
+HandleError = Error
+HandleClosedError = ClosedError
+StreamError = Error
+PipeError = Error
+
+_ferrule.ferpy_set_error_factory(from_status)

@@ -1,0 +1,201 @@
+"""``listen`` and ``Server``: accept channels, on asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import warnings
+from collections.abc import Awaitable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable
+
+from . import _embed, _ferrule, _options, error
+from ._opening import Opening
+from ._weak import weak_method
+from .channel import Address, Channel
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._ferrule import _ChannelPointer, _ServerPointer
+
+Handler = Callable[[Channel], Any]
+"""A coroutine function that has the channel until it returns, or a function that takes it over."""
+
+_log = logging.getLogger("ferrule")
+
+
+class Server:
+    """Accepts channels at an address; ``listen()`` makes them.
+
+    It belongs to the asyncio loop that it was made on. One that is dropped without ``close()`` stops
+    listening, with a ResourceWarning.
+
+    As an asynchronous context manager it stops listening at the end of the block and then waits for the
+    handlers that run; when the block raises, or is cancelled, they are cancelled.
+    """
+
+    def __init__(self, embedded: _embed.Embedded, handler: Handler) -> None:
+        self._embedded = embedded
+        self._handler = handler
+        self._ending = False
+        self._closed = False
+        self._handlers: set[asyncio.Task[None]] = set()
+        self._closers: list[asyncio.Future[None]] = []
+
+    def _own(self, c: _ServerPointer) -> None:
+        """Take over a reference to a server of the library."""
+        self._c = c
+        self._embedded.enter()
+        self._address = _ferrule.fer_server_address(c)
+
+    # --- Clients -------------------------------------------------------------------------------------------
+
+    def _on_channel(self, status: int, c: _ChannelPointer | None) -> None:
+        if c is None:
+            failure = error.from_status(status, _ferrule.fer_status_detail())
+            _log.warning("%s: a client was turned away: %s", self._address, failure)
+            return
+        channel = Channel(self._embedded)
+        channel._own(c)
+        try:
+            channel._start()
+            work = self._handler(channel)
+        except Exception as failure:
+            channel.abort()
+            self._report(failure, channel)
+            return
+        except BaseException:
+            channel.abort()
+            raise
+        if inspect.isawaitable(work):
+            task = self._embedded.start(self._serve(channel, work))
+            self._handlers.add(task)
+            task.add_done_callback(self._handlers.discard)
+
+    async def _serve(self, channel: Channel, work: Awaitable[object]) -> None:
+        try:
+            async with channel:
+                await work
+        except Exception as failure:
+            self._report(failure, channel)
+
+    def _report(self, failure: Exception, channel: Channel) -> None:
+        self._embedded.report(f"a handler of {self._address} failed", failure, channel=channel, server=self)
+
+    # --- The end -------------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Stop listening, and remove the socket file. Channels, and handlers that run, go on.
+
+        Closing again waits for the same end; after it, nothing happens.
+        Source: ``fer_server_close``.
+        """
+        host = _embed.check(self._embedded, self)
+        if not self._ending:
+            _ferrule.fer_server_close(self._c, weak_method(self._on_closed))
+            self._ending = True
+            self._embedded.closing.add(self)
+        await self._wait(host)
+
+    async def _wait(self, host: asyncio.AbstractEventLoop) -> None:
+        if not self._closed:
+            closer: asyncio.Future[None] = host.create_future()
+            self._closers.append(closer)
+            await closer
+
+    def _on_closed(self) -> None:
+        self._closed = True
+        self._embedded.closing.discard(self)
+        self._embedded.leave()
+        for closer in self._closers:
+            if not closer.done():
+                closer.set_result(None)
+        self._closers.clear()
+
+    async def serve_forever(self) -> None:
+        """Wait until the server is closed. When this is cancelled, it is closed.
+
+        Source: asyncio ``Server.serve_forever``.
+        """
+        host = _embed.check(self._embedded, self)
+        try:
+            await self._wait(host)
+        except BaseException:
+            await self.close()
+            raise
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close()`` was called."""
+        return self._ending
+
+    async def __aenter__(self) -> Server:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+        handlers = set(self._handlers)
+        if kind is not None:
+            for handler in handlers:
+                handler.cancel()
+        if handlers:
+            await asyncio.wait(handlers)
+
+    # --- Facts ---------------------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> str:
+        """The address at which clients find the server.
+
+        Source: ``fer_server_address``; aea ``IPCChannel.in_path``.
+        """
+        return self._address
+
+    def __repr__(self) -> str:
+        return f"<ferrule.Server {self._address} {'closed' if self._ending else 'open'}>"
+
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
+        if not hasattr(self, "_c"):
+            return  # It was never made.
+        if not self._ending:
+            warn(f"unclosed server {self!r}", ResourceWarning, source=self, stacklevel=2)
+        _ferrule.fer_server_unref(self._c)
+        if not self._closed:
+            self._embedded.leave_from_anywhere()
+
+
+def listen(address: Address, handler: Handler, **options: Unpack[_options.Options]) -> Opening[Server]:
+    """Listen at an address: ``await listen(...)``, or ``async with listen(...) as server``.
+
+    address: where to listen. A stale socket file is replaced; the socket has mode 0600.
+    handler: called with the channel of each client. A coroutine function runs in a task of its own, and its
+    channel is closed when it returns, aborted when it raises; what it raises goes to the asyncio loop's
+    exception handler. Any other function takes the channel over.
+    wire, max_message, high_water, handshake_timeout, close_timeout: of the channels; see ``Options``.
+
+    Raises AddressError; Error FER_EADDRINUSE when somebody listens there; NotFoundError, AccessError and
+    others by what is wrong with the path; NotSupportedError for a transport or wire that is not to be had;
+    TypeError and ValueError for options.
+    Source: ``fer_server_listen``; aea ``IPCChannel.connect``.
+    """
+    if not callable(handler):
+        raise TypeError("a callable is required")
+    return Opening(_listen(address, handler, _options.to_c(options)))
+
+
+async def _listen(address: Address, handler: Handler, options: dict[str, int]) -> Server:
+    embedded = _embed.here()
+    server = Server(embedded, handler)
+    call = weak_method(server._on_channel)
+    try:
+        server._own(_ferrule.fer_server_listen(embedded.c, address, options, call))
+    finally:
+        embedded.look()
+    return server

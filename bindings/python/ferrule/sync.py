@@ -1,0 +1,321 @@
+"""Channels for programs without an event loop: the same names, and calls that wait.
+
+A channel or server may be used by any thread, but by one at a time. All times are in seconds; None means
+without limit, 0 does not wait. Signals are handled while a call waits: one whose handler raises, as that of
+Ctrl-C does, ends the call, and after any other it goes on for the rest of its time.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
+
+from . import _ferrule, _options, error
+from ._time import Deadline
+from .channel import Address
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._ferrule import Buffer, _ChannelPointer, _ServerPointer
+
+T = TypeVar("T")
+
+
+class _Exclusive:
+    """Lets one thread in at a time, and refuses others."""
+
+    __slots__ = ("_lock", "_what")
+
+    def __init__(self, what: str) -> None:
+        self._lock = threading.Lock()
+        self._what = what
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise error.from_status(_ferrule.FER_EBUSY, f"another thread uses the {self._what}")
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.release()
+
+
+def _patiently(deadline: Deadline, call: Callable[[int], T]) -> T:
+    """Make a call with the time that is left, again after signals whose handlers did not raise."""
+    while True:
+        try:
+            return call(deadline.left())
+        except error.InterruptedCallError:
+            continue
+
+
+class Channel:
+    """A channel; ``connect()`` and ``Server.accept()`` make them.
+
+    As an iterator it gives messages until the peer's goodbye. As a context manager it is closed at the end
+    of the block, or aborted when the block raises. One that is dropped without ``close()`` is aborted, with
+    a ResourceWarning.
+
+    Every method raises Error FER_EBUSY while another thread is in one, and ForkError in the child of a fork.
+    """
+
+    __slots__ = ("__weakref__", "_c", "_closed", "_one")
+
+    def __init__(self, c: _ChannelPointer) -> None:
+        self._c = c
+        self._closed = False
+        self._one = _Exclusive("channel")
+
+    def send(self, data: Buffer | Sequence[Buffer], timeout: float | None = None) -> None:
+        """Send a message, and wait until the kernel has it.
+
+        data: an object with the buffer protocol, or a sequence of them that becomes one message.
+        timeout: in seconds.
+
+        Raises WouldBlockError when an earlier message kept this one from being accepted; TimedOutError when
+        it was accepted and the rest of it goes with ``flush()`` or any later call (do not send it again);
+        MessageSizeError, PipeBrokenError after the peer's goodbye, ResetError when the peer died,
+        ClosedError, InvalidArgumentError for an empty message on the plain wire, TypeError.
+        Source: ``fer_sync_send``; aea ``IPCChannelClient.write``.
+        """
+        deadline = Deadline(timeout)
+        with self._one:
+            try:
+                self._send(data, deadline)
+            except error.InterruptedCallError:
+                # It was accepted: what is left of it must still go.
+                _patiently(deadline, lambda limit: _ferrule.fer_sync_flush(self._c, limit))
+
+    def _send(self, data: Buffer | Sequence[Buffer], deadline: Deadline) -> None:
+        while True:
+            limit = deadline.left()
+            try:
+                _ferrule.fer_sync_send(self._c, data, limit)
+                return
+            except error.WouldBlockError:
+                # Because of a signal, or because the time is up.
+                if deadline.left() == 0:
+                    raise
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Wait until the kernel has everything that was accepted.
+
+        timeout: in seconds.
+
+        Raises TimedOutError, PipeBrokenError, ResetError, ClosedError.
+        Source: ``fer_sync_flush``.
+        """
+        with self._one:
+            _patiently(Deadline(timeout), lambda limit: _ferrule.fer_sync_flush(self._c, limit))
+
+    def recv(self, timeout: float | None = None) -> bytes:
+        """Wait for the next message.
+
+        timeout: in seconds. Running out of it loses nothing.
+
+        Raises TimedOutError (a TimeoutError); EndOfStream after the peer's goodbye, ResetError (a
+        ConnectionResetError) when the peer died, ProtocolError, MessageSizeError, ClosedError.
+        Source: ``fer_sync_receive``; aea ``IPCChannelClient.read``.
+        """
+        with self._one:
+            deadline = Deadline(timeout)
+            return _patiently(deadline, lambda limit: _ferrule.fer_sync_receive(self._c, limit))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return self.recv()
+        except error.EndOfStream:
+            raise StopIteration from None
+
+    def close(self, timeout: float | None = None) -> None:
+        """Flush, say goodbye, wait for the peer's goodbye, close. Closing again does nothing.
+
+        timeout: in seconds, beside ``close_timeout`` of the options.
+
+        Raises TimedOutError when the peer did not say goodbye in time, ResetError when it died before: then
+        messages may not have arrived. The channel is closed in any case, except when the handler of a signal
+        raised: then call again, or ``abort()``.
+        Source: ``fer_sync_close``; aea ``IPCChannelClient.close``.
+        """
+        if self._closed:
+            return
+        with self._one:
+            deadline = Deadline(timeout)
+            try:
+                _patiently(deadline, lambda limit: _ferrule.fer_sync_close(self._c, limit))
+                self._closed = True
+            except error.Error as failure:
+                self._closed = failure.code not in (_ferrule.FER_EBUSY, _ferrule.FER_EFORK)
+                raise
+
+    def abort(self) -> None:
+        """Close at once: nothing is flushed, and no goodbye is said.
+
+        Source: ``fer_channel_abort``.
+        """
+        with self._one:
+            _ferrule.fer_channel_abort(self._c)
+            self._closed = True
+
+    def fileno(self) -> int:
+        """The descriptor, which stays the channel's, for ``select``.
+
+        Messages that were read already are not seen there: call ``recv(0)`` until it raises TimedOutError,
+        then wait.
+
+        Raises ClosedError.
+        Source: ``fer_sync_fileno``.
+        """
+        return _ferrule.fer_sync_fileno(self._c)
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close()`` or ``abort()`` was called."""
+        return self._closed
+
+    @property
+    def info(self) -> dict[str, int]:
+        """What is known: as ``ferrule.Channel.info``.
+
+        Source: ``fer_channel_get_info``.
+        """
+        with self._one:
+            return _ferrule.fer_channel_get_info(self._c)
+
+    def __enter__(self) -> Channel:
+        return self
+
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def __repr__(self) -> str:
+        return f"<ferrule.sync.Channel {'closed' if self._closed else 'open'} at {id(self):#x}>"
+
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
+        if not hasattr(self, "_one"):
+            return  # It was never made.
+        if not self._closed:
+            warn(f"unclosed channel {self!r}", ResourceWarning, source=self, stacklevel=2)
+        _ferrule.fer_channel_unref(self._c)
+
+
+class Server:
+    """Accepts channels at an address; ``listen()`` makes them.
+
+    As an iterator it gives channels until it is closed. As a context manager it is closed at the end of the
+    block. One that is dropped without ``close()`` is closed, with a ResourceWarning.
+    """
+
+    __slots__ = ("__weakref__", "_address", "_c", "_closed", "_one")
+
+    def __init__(self, c: _ServerPointer) -> None:
+        self._c = c
+        self._closed = False
+        self._one = _Exclusive("server")
+        self._address = _ferrule.fer_server_address(c)
+
+    def accept(self, timeout: float | None = None) -> Channel:
+        """Wait for the next client.
+
+        timeout: in seconds.
+
+        Raises TimedOutError, ClosedError; Error FER_EMFILE when there are no descriptors left.
+        Source: ``fer_sync_accept``.
+        """
+        with self._one:
+            deadline = Deadline(timeout)
+            return Channel(_patiently(deadline, lambda limit: _ferrule.fer_sync_accept(self._c, limit)))
+
+    def __iter__(self) -> Iterator[Channel]:
+        return self
+
+    def __next__(self) -> Channel:
+        try:
+            return self.accept()
+        except error.ClosedError:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """Stop listening, and remove the socket file. Channels live on. Closing again does nothing.
+
+        Source: ``fer_server_close``.
+        """
+        with self._one:
+            _ferrule.fer_server_close(self._c, None)
+            self._closed = True
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close()`` was called."""
+        return self._closed
+
+    @property
+    def address(self) -> str:
+        """The address at which clients find the server.
+
+        Source: ``fer_server_address``; aea ``IPCChannel.in_path``.
+        """
+        return self._address
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<ferrule.sync.Server {self._address} {'closed' if self._closed else 'open'}>"
+
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
+        if not hasattr(self, "_address"):
+            return  # It was never made.
+        if not self._closed:
+            warn(f"unclosed server {self!r}", ResourceWarning, source=self, stacklevel=2)
+        _ferrule.fer_server_unref(self._c)
+
+
+def connect(
+    address: Address,
+    *,
+    timeout: float | None = _options.CONNECT_TIMEOUT,
+    **options: Unpack[_options.Options],
+) -> Channel:
+    """Connect to a server, and wait until the channel is open.
+
+    address: where the server is.
+    timeout: seconds until there is a listener, which is tried again and again; None for no limit.
+    wire, max_message, high_water, handshake_timeout, close_timeout: see ``Options``.
+
+    Raises as ``ferrule.connect()``.
+    Source: ``fer_sync_connect``; aea ``IPCChannelClient.connect``.
+    """
+    fields = _options.to_c(options, timeout)
+    deadline = Deadline(timeout)
+    while True:
+        try:
+            return Channel(_ferrule.fer_sync_connect(address, fields, -1))
+        except error.InterruptedCallError:
+            # A handler ran, and did not raise: try for what is left. 0 stands for the default.
+            fields["connect_timeout_ms"] = deadline.left() or 1
+
+
+def listen(address: Address, **options: Unpack[_options.Options]) -> Server:
+    """Listen at an address.
+
+    address: where to listen. A stale socket file is replaced; the socket has mode 0600.
+    wire, max_message, high_water, handshake_timeout, close_timeout: of the channels; see ``Options``.
+
+    Raises as ``ferrule.listen()``.
+    Source: ``fer_sync_listen``; aea ``IPCChannel.connect``.
+    """
+    return Server(_ferrule.fer_sync_listen(address, _options.to_c(options)))
+
+
+__all__ = ["Channel", "Server", "connect", "listen"]

@@ -13,7 +13,10 @@ static void run(fer__object *object) {
         fer__object_run_close_requests(object);
         return;
     }
-    fer__stream_run(handle);
+    if (handle->udp != NULL)
+        fer__udp_run(handle);
+    else
+        fer__stream_run(handle);
     if (object->state == FER__CLOSING && handle->io_closed)
         fer__object_finish_close(object);
 }
@@ -32,6 +35,7 @@ static void abort_handle(fer__object *object) {
     if (handle->listener != NULL)
         fer__listener_stop(handle->listener);
     fer__os_unbind_pipe(&handle->bound);
+    fer__ipc_drop(handle);
     fer__sendq_drop(&handle->out, &object->loop->pool);
     fer__callback_retire(&handle->in);
     /* Before the io, whose end ends the handle: what is due is canceled first. */
@@ -44,7 +48,10 @@ static void call_closed(fer__object *object, void (*cb)(void), void *user) {
 }
 
 static void destroy(fer__object *object) {
-    fer__free(from_object(object)->listener);
+    fer_handle *handle = from_object(object);
+    fer__free(handle->listener);
+    fer__free(handle->ipc);
+    fer__free(handle->udp);
 }
 
 static const fer__class handle_class = {run, abort_handle, call_closed, destroy};
@@ -54,6 +61,8 @@ static void on_ready(fer__io *io, uint32_t events) {
     fer__object_hold(&handle->object);
     if (handle->listener != NULL)
         fer__listener_ready(handle->listener);
+    else if (handle->udp != NULL)
+        fer__udp_ready(handle, events);
     else
         fer__stream_ready(handle, events);
     fer__object_release(&handle->object);
@@ -85,4 +94,46 @@ void fer__handle_hold_loop(fer_handle *handle, int hold) {
 void fer__handle_adopt(fer_handle *handle, fer__fd fd, fer__phase phase) {
     handle->io.fd = fd;
     handle->phase = (uint8_t)phase;
+}
+
+void fer__handle_adopt_socket(fer_handle *handle, fer__fd fd) {
+    int connected = fer__os_progress(fd) == FER__SOCKET_CONNECTED;
+    if (handle->udp != NULL)
+        handle->udp->connected = connected;
+    fer__handle_adopt(handle, fd,
+                      connected && handle->udp == NULL ? FER__PHASE_CONNECTED : FER__PHASE_BOUND);
+}
+
+fer_status fer__handle_open(fer_handle *handle, fer__fd fd) {
+    fer_kind kind = fer__os_kind_of(fd);
+    if (handle->phase != FER__PHASE_NEW)
+        return fer__fail_plain(FER_EISCONN);
+    if (kind == FER_KIND_NONE)
+        return fer__fail_plain(FER_EBADF);
+    if (kind != (fer_kind)handle->kind)
+        return fer__os_is_socket(fd)
+                   ? fer__fail(FER_EPROTOTYPE, "the descriptor is another type of socket")
+                   : fer__fail_plain(FER_ENOTSOCK);
+    handle->io.keep_mode = 1;
+    fer__handle_adopt_socket(handle, fd);
+    return FER_OK;
+}
+
+fer_status fer__handle_detach(fer_handle *handle, fer__fd *fd) {
+    if (handle->io.fd == FER__NO_FD)
+        return fer__fail(FER_EBADF, "the handle is not open yet");
+    if (handle->phase == FER__PHASE_CONNECTING)
+        return fer__fail(FER_EBUSY, "the handle is connecting");
+    if (handle->out.queued > 0 || (handle->udp != NULL && handle->udp->queued > 0))
+        return fer__fail(FER_EBUSY, "something waits to be written");
+    if (handle->listener != NULL && handle->listener->waiting != FER__NO_FD)
+        return fer__fail(FER_EBUSY, "a connection waits to be accepted");
+    if (handle->ipc != NULL && handle->ipc->count > 0)
+        return fer__fail(FER_EBUSY, "a received handle waits to be accepted");
+    *fd = handle->io.fd;
+    handle->io.fd = FER__NO_FD;
+    /* The socket goes on, and so does its name. */
+    handle->bound.keep = 1;
+    abort_handle(&handle->object);
+    return FER_OK;
 }

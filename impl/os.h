@@ -178,6 +178,9 @@ fer_status fer__os_chmod_pipe(const fer__bound *bound, uint32_t mode);
 /** What a descriptor is: FER_KIND_NONE for a number that is none, FER_KIND_OTHER for no handle. */
 fer_kind fer__os_kind_of(fer__fd fd);
 
+/** Whether a descriptor is a socket of any kind. */
+int fer__os_is_socket(fer__fd fd);
+
 /** How far a socket has come. */
 typedef enum fer__progress {
     FER__SOCKET_NEW,

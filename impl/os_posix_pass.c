@@ -144,6 +144,15 @@ fer_kind fer__os_kind_of(fer__fd fd) {
     return kind;
 }
 
+int fer__os_is_socket(fer__fd fd) {
+    int saved = errno;
+    int type = 0;
+    socklen_t size = sizeof type;
+    int yes = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+    errno = saved;
+    return yes;
+}
+
 static int is_bound(const name *local, socklen_t size) {
     if (local->any.sa_family == AF_INET)
         return local->ip4.sin_port != 0;

@@ -88,3 +88,31 @@ fer_status fer__pipe_name(const fer_handle *pipe, int peer, char *buffer, size_t
     *size = length;
     return FER_OK;
 }
+
+static fer_status make_pair(fer_loop *loop, uint32_t flags, fer__fd fds[2], fer_handle *pipes[2]) {
+    fer_status status = fer__os_socket_pair(fds);
+    int i;
+    for (i = 0; i < 2 && status == FER_OK; i++)
+        status = fer__pipe_new(loop, flags, &pipes[i]);
+    for (i = 0; i < 2 && status == FER_OK; i++)
+        fer__handle_adopt(pipes[i], fds[i], FER__PHASE_CONNECTED);
+    return status;
+}
+
+fer_status fer__pipe_pair(fer_loop *loop, uint32_t flags, fer_handle **a, fer_handle **b) {
+    fer__fd fds[2] = {FER__NO_FD, FER__NO_FD};
+    fer_handle *pipes[2] = {NULL, NULL};
+    fer_status status = make_pair(loop, flags, fds, pipes);
+    if (status != FER_OK) {
+        int i;
+        for (i = 0; i < 2; i++) {
+            fer__os_close(fds[i]);
+            if (pipes[i] != NULL)
+                fer__object_unref(&pipes[i]->object);
+        }
+        return fer__fail_plain(status);
+    }
+    *a = pipes[0];
+    *b = pipes[1];
+    return FER_OK;
+}

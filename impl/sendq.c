@@ -16,6 +16,7 @@ typedef struct fer__reserve {
 static void give_segment(fer__pool *pool, fer__segment *segment) {
     if (segment->block != NULL)
         fer__pool_give_block(pool, segment->block);
+    fer__os_close(segment->pass);
     fer__pool_give_node(pool, segment);
 }
 
@@ -36,6 +37,7 @@ static int add_segment(fer__pool *pool, fer__reserve *reserve, int with_block) {
     if (segment == NULL)
         return 0;
     segment->block = NULL;
+    segment->pass = FER__NO_FD;
     segment->next = reserve->segments;
     reserve->segments = segment;
     if (with_block) {
@@ -168,11 +170,11 @@ static void consume(fer__sendq *queue, fer__pool *pool, size_t size) {
     }
 }
 
-/* Fill `iov` with the front of the queue. */
+/* Fill `iov` with the front of the queue, up to where the next descriptor rides. */
 static size_t gather(const fer__sendq *queue, struct iovec *iov, size_t room) {
     const fer__segment *at = queue->head;
     size_t n = 0;
-    for (; at != NULL && n < room; at = at->next) {
+    for (; at != NULL && n < room && (n == 0 || at->pass == FER__NO_FD); at = at->next) {
         iov[n].iov_base = (void *)(uintptr_t)at->data;
         iov[n++].iov_len = at->size;
     }
@@ -188,7 +190,7 @@ static fer_status write_now(fer__sendq *queue, fer__pool *pool, fer__fd fd,
     size_t wrote = 0;
     fer_status status;
     *taken = 0;
-    if (n == FER__IOV_MAX)
+    if (n == FER__IOV_MAX || queue->passes > 0)
         return fer__sendq_write(queue, pool, fd);
     if (count > FER__IOV_MAX - n)
         count = FER__IOV_MAX - n;
@@ -265,11 +267,63 @@ fer_status fer__sendq_write(fer__sendq *queue, fer__pool *pool, fer__fd fd) {
         struct iovec iov[FER__IOV_MAX];
         size_t n = gather(queue, iov, FER__IOV_MAX);
         size_t wrote = 0;
-        fer_status status = fer__os_send(fd, iov, n, &wrote);
+        fer__segment *head = queue->head;
+        fer_status status;
+        if (head->pass == FER__NO_FD)
+            status = fer__os_send(fd, iov, n, &wrote);
+        else
+            status = fer__os_send_fd(fd, iov, n, head->pass, &wrote);
         if (status != FER_OK)
             return status;
+        if (head->pass != FER__NO_FD) {
+            /* It went with the first byte: the rest of a short write goes without. */
+            fer__os_close(head->pass);
+            head->pass = FER__NO_FD;
+            queue->passes--;
+        }
         consume(queue, pool, wrote);
     }
+    return FER_OK;
+}
+
+/* The pieces begin a segment of their own, so that the descriptor rides on their first byte. */
+static void append_pass(fer__sendq *queue, fer__reserve *reserve, const struct iovec *parts,
+                        size_t count, unsigned how, fer__fd pass) {
+    fer__segment *before = queue->tail;
+    append_parts(queue, reserve, parts, count, how, 0);
+    (before != NULL ? before->next : queue->head)->pass = pass;
+    queue->passes++;
+}
+
+fer_status fer__sendq_pass(fer__sendq *queue, fer__pool *pool, fer__fd fd,
+                           const struct iovec *parts, size_t count, unsigned how, fer__fd pass,
+                           void (*cb)(void), void *user) {
+    fer__reserve reserve;
+    fer__fd copy = FER__NO_FD;
+    size_t taken = 0;
+    fer_status status = FER_EAGAIN;
+    if (queue->tail != NULL)
+        queue->tail->room = 0;
+    if (!make_reserve(queue, pool, parts, count, how, cb != NULL, &reserve)) {
+        give_reserve(pool, &reserve);
+        return fer__fail_plain(FER_ENOMEM);
+    }
+    if (queue->queued == 0)
+        status = fer__os_send_fd(fd, parts, count, pass, &taken);
+    if (status == FER_EAGAIN)
+        status = fer__os_duplicate(pass, &copy);
+    if (status != FER_OK) {
+        give_reserve(pool, &reserve);
+        return status;
+    }
+    queue->written += taken;
+    if (copy == FER__NO_FD)
+        append_parts(queue, &reserve, parts, count, how, taken);
+    else
+        append_pass(queue, &reserve, parts, count, how, copy);
+    if (cb != NULL)
+        append_sent(queue, &reserve, cb, user);
+    give_reserve(pool, &reserve);
     return FER_OK;
 }
 
@@ -323,4 +377,5 @@ void fer__sendq_drop(fer__sendq *queue, fer__pool *pool) {
     }
     queue->tail = NULL;
     queue->queued = 0;
+    queue->passes = 0;
 }

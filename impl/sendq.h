@@ -29,6 +29,7 @@ typedef struct fer__segment {
     size_t size;
     uint8_t *block; /**< the block that `data` is in; NULL when it is referred to */
     size_t room;    /**< bytes free behind the data, in the block */
+    fer__fd pass;   /**< rides on the first byte; FER__NO_FD when none does */
 } fer__segment;
 
 /** A completion that waits. A node of the pool. */
@@ -46,6 +47,7 @@ typedef struct fer__sendq {
     fer__sent *sent_tail;
     size_t queued;    /**< bytes that wait */
     uint64_t written; /**< bytes that the kernel has */
+    size_t passes;    /**< descriptors that wait */
 } fer__sendq;
 
 /** How fer__sendq_push() goes about it. */
@@ -65,6 +67,14 @@ enum {
 fer_status fer__sendq_push(fer__sendq *queue, fer__pool *pool, fer__fd fd,
                            const struct iovec *parts, size_t count, unsigned how, void (*cb)(void),
                            void *user);
+
+/**
+ * As fer__sendq_push() with FER__PUSH_NOW where that can be, and let the descriptor `pass` ride on the
+ * first byte. It stays the caller's: when it must wait, a duplicate does. FER_EMFILE; FER_ETOOMANYREFS.
+ */
+fer_status fer__sendq_pass(fer__sendq *queue, fer__pool *pool, fer__fd fd,
+                           const struct iovec *parts, size_t count, unsigned how, fer__fd pass,
+                           void (*cb)(void), void *user);
 
 /** Write until the queue is empty (FER_OK) or the kernel takes no more (FER_EAGAIN). */
 fer_status fer__sendq_write(fer__sendq *queue, fer__pool *pool, fer__fd fd);

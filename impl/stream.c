@@ -6,7 +6,6 @@
 
 enum {
     READ_BATCH = 16, /* reads in one turn, so that other handles get theirs */
-    PARTS_ON_STACK = 64,
     DEFAULT_BACKLOG = 511
 };
 
@@ -15,8 +14,11 @@ static int is_open(const fer_handle *stream) {
 }
 
 /* What the descriptor is watched for follows from what the stream is about. */
-static fer_status watch(fer_handle *stream) {
+fer_status fer__stream_watch(fer_handle *stream) {
     uint32_t events = 0;
+    if (stream->phase == FER__PHASE_CONNECTING)
+        return fer__io_want(&stream->io,
+                            stream->connect_status == FER_EALREADY ? FER__WAIT_WRITE : 0u);
     if (stream->in.cb != NULL && !stream->ended)
         events |= FER__WAIT_READ;
     if (stream->out.queued > 0)
@@ -60,14 +62,23 @@ static void run_sent(fer_handle *stream) {
     }
 }
 
+static void run_connect(fer_handle *stream) {
+    fer_status status = is_open(stream) ? stream->connect_status : FER_ECANCELED;
+    if (status == FER_EALREADY)
+        return;
+    if (status == FER_OK)
+        stream->phase = FER__PHASE_CONNECTED;
+    else
+        stream->phase = stream->io.fd == FER__NO_FD ? FER__PHASE_NEW : FER__PHASE_FAILED;
+    call_once(stream, &stream->connect, status);
+}
+
 void fer__stream_run(fer_handle *stream) {
-    if (stream->phase == FER__PHASE_CONNECTING) {
-        fer_status status = is_open(stream) ? stream->connect_status : FER_ECANCELED;
-        stream->phase = status == FER_OK ? FER__PHASE_CONNECTED : FER__PHASE_NEW;
-        call_once(stream, &stream->connect, status);
-    }
+    if (stream->phase == FER__PHASE_CONNECTING)
+        run_connect(stream);
     run_sent(stream);
-    if (stream->shutdown_asked && (stream->shutdown_done || !is_open(stream)))
+    if (stream->shutdown_asked &&
+        (stream->shutdown_done || stream->broken != FER_OK || !is_open(stream)))
         call_once(stream, &stream->shutdown, outcome(stream, stream->shutdown_done));
 }
 
@@ -101,7 +112,7 @@ static void write_more(fer_handle *stream) {
     finish_shutdown(stream);
 }
 
-static fer_status can_write(const fer_handle *stream) {
+fer_status fer__stream_can_write(const fer_handle *stream) {
     if (stream->phase != FER__PHASE_CONNECTED)
         return fer__fail_plain(FER_ENOTCONN);
     if (stream->shutdown_asked)
@@ -110,10 +121,10 @@ static fer_status can_write(const fer_handle *stream) {
 }
 
 /* The pieces in the system's form; on the heap when there are many. NULL on no memory. */
-static struct iovec *to_iovec(const fer_bytes *parts, size_t count, struct iovec *room) {
+struct iovec *fer__to_iovec(const fer_bytes *parts, size_t count, struct iovec *room) {
     struct iovec *iov = room;
     size_t i;
-    if (count > PARTS_ON_STACK) {
+    if (count > FER__PARTS_ON_STACK) {
         if (count > SIZE_MAX / sizeof *iov)
             return NULL;
         iov = fer__malloc(count * sizeof *iov);
@@ -125,15 +136,32 @@ static struct iovec *to_iovec(const fer_bytes *parts, size_t count, struct iovec
     return iov;
 }
 
+fer_status fer__stream_wrote(fer_handle *stream, fer_status status) {
+    if (status == FER_ENOMEM || status == FER_EMFILE || status == FER_ETOOMANYREFS)
+        return fer__fail_plain(status);
+    if (status != FER_OK) {
+        write_failed(stream, status);
+        return fer__fail_plain(status);
+    }
+    if (fer__sendq_has_sent(&stream->out))
+        fer__object_due(&stream->object);
+    if (stream->out.queued > 0 && (stream->io.wanted & FER__WAIT_WRITE) == 0) {
+        status = fer__stream_watch(stream);
+        if (status != FER_OK)
+            write_failed(stream, status);
+    }
+    return FER_OK;
+}
+
 fer_status fer__stream_write(fer_handle *stream, const fer_bytes *parts, size_t count,
                              fer_stream_cb cb, void *user) {
-    struct iovec room[PARTS_ON_STACK];
+    struct iovec room[FER__PARTS_ON_STACK];
     struct iovec *iov;
     unsigned how = stream->out.queued == 0 ? FER__PUSH_NOW : 0;
-    fer_status status = can_write(stream);
+    fer_status status = fer__stream_can_write(stream);
     if (status != FER_OK)
         return status;
-    iov = to_iovec(parts, count, room);
+    iov = fer__to_iovec(parts, count, room);
     if (iov == NULL)
         return fer__fail_plain(FER_ENOMEM);
     how |= cb != NULL ? FER__PUSH_REFER : 0u;
@@ -141,34 +169,22 @@ fer_status fer__stream_write(fer_handle *stream, const fer_bytes *parts, size_t 
                              how, (void (*)(void))cb, user);
     if (iov != room)
         fer__free(iov);
-    if (status != FER_OK) {
-        if (status != FER_ENOMEM)
-            write_failed(stream, status);
-        return fer__fail_plain(status);
-    }
-    if (fer__sendq_has_sent(&stream->out))
-        fer__object_due(&stream->object);
-    if (stream->out.queued > 0 && (stream->io.wanted & FER__WAIT_WRITE) == 0) {
-        status = watch(stream);
-        if (status != FER_OK)
-            write_failed(stream, status);
-    }
-    return FER_OK;
+    return fer__stream_wrote(stream, status);
 }
 
 fer_status fer__stream_try_write(fer_handle *stream, const fer_bytes *parts, size_t count,
                                  size_t *written) {
-    struct iovec room[PARTS_ON_STACK];
-    fer_status status = can_write(stream);
+    struct iovec room[FER__PARTS_ON_STACK];
+    fer_status status = fer__stream_can_write(stream);
     *written = 0;
     if (status != FER_OK)
         return status;
     if (stream->out.queued > 0)
         return fer__fail(FER_EAGAIN, "earlier writes are not done");
     /* A part of the bytes is a good answer, so many pieces need no memory. */
-    if (count > PARTS_ON_STACK)
-        count = PARTS_ON_STACK;
-    status = fer__os_send(stream->io.fd, to_iovec(parts, count, room), count, written);
+    if (count > FER__PARTS_ON_STACK)
+        count = FER__PARTS_ON_STACK;
+    status = fer__os_send(stream->io.fd, fer__to_iovec(parts, count, room), count, written);
     stream->out.written += *written;
     if (status != FER_OK && status != FER_EAGAIN)
         write_failed(stream, status);
@@ -195,18 +211,19 @@ fer_status fer__stream_shutdown(fer_handle *stream, fer_stream_cb cb, void *user
 /* Reading. */
 
 static void call_read(fer_handle *stream, fer_status status, const void *data, size_t size) {
-    fer_read_cb cb = (fer_read_cb)stream->in.cb;
+    void (*cb)(void) = stream->in.cb;
+    void *user = stream->in.user;
     fer__frame frame;
     fer__callback_enter(&stream->in, &frame);
     if (status != FER_OK) {
-        void *user = stream->in.user;
         stream->ended = 1;
         fer__callback_retire(&stream->in);
-        fer__fail_plain(status);
-        cb(stream, status, NULL, 0, user);
-    } else {
-        cb(stream, FER_OK, data, size, stream->in.user);
+        data = NULL;
     }
+    if (stream->read2)
+        ((fer_read2_cb)cb)(stream, status, data, size, fer__ipc_pending_kind(stream), user);
+    else
+        ((fer_read_cb)cb)(stream, status, data, size, user);
     fer__callback_leave(&stream->in, &frame);
 }
 
@@ -221,30 +238,39 @@ static void read_more(fer_handle *stream) {
         struct iovec iov = {buffer, FER__READ_SIZE};
         size_t got = 0;
         uint32_t flags = 0;
-        fer_status status = fer__os_recv(stream->io.fd, &iov, 1, &got, &flags);
+        fer_status status = stream->ipc == NULL
+                                ? fer__os_recv(stream->io.fd, &iov, 1, &got, &flags)
+                                : fer__ipc_read(stream, buffer, FER__READ_SIZE, &got);
         if (status == FER_EAGAIN)
             return;
         call_read(stream, status, buffer, got);
-        if (status != FER_OK || got < FER__READ_SIZE)
+        /* A read stops where a handle rides, so a short one of an ipc pipe says nothing. */
+        if (status != FER_OK || (got < FER__READ_SIZE && stream->ipc == NULL))
             return;
     }
 }
 
 void fer__stream_ready(fer_handle *stream, uint32_t events) {
     fer_status status;
+    if (stream->phase == FER__PHASE_CONNECTING) {
+        stream->connect_status = fer__os_socket_error(stream->io.fd);
+        fer__object_due(&stream->object);
+        fer__io_want(&stream->io, 0);
+        return;
+    }
     if ((events & FER__WAIT_WRITE) != 0)
         write_more(stream);
     if ((events & FER__WAIT_READ) != 0 && stream->in.cb != NULL)
         read_more(stream);
     if (!is_open(stream))
         return;
-    status = watch(stream);
+    status = fer__stream_watch(stream);
     if (status != FER_OK && stream->in.cb != NULL)
         call_read(stream, status, NULL, 0);
 }
 
-fer_status fer__stream_read_start(fer_handle *stream, fer_read_cb cb, void *user,
-                                  fer_finalizer finalizer) {
+static fer_status start_reading(fer_handle *stream, int read2, void (*cb)(void), void *user,
+                                fer_finalizer finalizer) {
     fer_status status = FER_OK;
     if (stream->phase != FER__PHASE_CONNECTED)
         status = FER_ENOTCONN;
@@ -254,18 +280,29 @@ fer_status fer__stream_read_start(fer_handle *stream, fer_read_cb cb, void *user
         status = FER_EOF;
     if (status != FER_OK)
         return fer__callback_refuse(fer__fail_plain(status), user, finalizer);
-    fer__callback_set(&stream->in, (void (*)(void))cb, user, finalizer);
-    status = watch(stream);
+    fer__callback_set(&stream->in, cb, user, finalizer);
+    stream->read2 = (uint8_t)read2;
+    status = fer__stream_watch(stream);
     if (status != FER_OK)
         fer__callback_retire(&stream->in);
     return status;
+}
+
+fer_status fer__stream_read_start(fer_handle *stream, fer_read_cb cb, void *user,
+                                  fer_finalizer finalizer) {
+    return start_reading(stream, 0, (void (*)(void))cb, user, finalizer);
+}
+
+fer_status fer__stream_read_start2(fer_handle *stream, fer_read2_cb cb, void *user,
+                                   fer_finalizer finalizer) {
+    return start_reading(stream, 1, (void (*)(void))cb, user, finalizer);
 }
 
 fer_status fer__stream_read_stop(fer_handle *stream) {
     if (stream->listener != NULL)
         return FER_OK;
     fer__callback_retire(&stream->in);
-    return watch(stream);
+    return fer__stream_watch(stream);
 }
 
 int fer__stream_is_readable(const fer_handle *stream) {
@@ -295,7 +332,7 @@ static fer_status start_listening(fer_handle *stream, int backlog) {
         return fer__fail_plain(FER_EALREADY);
     if (stream->phase == FER__PHASE_CONNECTED || stream->phase == FER__PHASE_CONNECTING)
         return fer__fail_plain(FER_EISCONN);
-    if (stream->phase == FER__PHASE_NEW)
+    if (stream->phase != FER__PHASE_BOUND)
         return fer__fail(FER_EDESTADDRREQ, "bind before listening");
     listener = fer__zalloc(sizeof *listener);
     if (listener == NULL)
@@ -324,10 +361,14 @@ fer_status fer__stream_listen(fer_handle *stream, int backlog, fer_connection_cb
 fer_status fer__stream_accept(fer_handle *listener, fer_handle *client) {
     fer__fd fd = FER__NO_FD;
     fer_status status;
-    if (listener->listener == NULL)
-        return fer__fail(FER_EINVAL, "the stream does not listen");
     if (client->phase != FER__PHASE_NEW)
         return fer__fail_plain(FER_EISCONN);
+    if (listener->ipc != NULL && listener->listener == NULL)
+        return fer__ipc_accept(listener, client);
+    if (listener->listener == NULL)
+        return fer__fail(FER_EINVAL, "the stream does not listen");
+    if (client->kind != listener->kind)
+        return fer__fail(FER_EKIND, "the client is of another kind than the listener");
     status = fer__listener_take(listener->listener, &fd);
     if (status != FER_OK)
         return fer__fail_plain(status);

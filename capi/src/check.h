@@ -74,6 +74,20 @@ static inline fer_status fer__check_handle(const fer_handle *handle) {
     return fer__check_open(&handle->object);
 }
 
+/** A handle that has a descriptor. */
+static inline fer_status fer__check_fd(const fer_handle *handle) {
+    if (handle->io.fd == FER__NO_FD)
+        return fer__fail(FER_EBADF, "the handle is not open yet");
+    return FER_OK;
+}
+
+/** A number that can be a descriptor. */
+static inline fer_status fer__check_fd_number(fer_fd fd) {
+    if (fd < 0 || fd > INT32_MAX)
+        return fer__fail(FER_EBADF, "no descriptor has this number");
+    return FER_OK;
+}
+
 static inline fer_status fer__check_pipe(const fer_handle *handle) {
     FER__TRY(fer__check_handle(handle));
     if (handle->kind != FER_KIND_PIPE)

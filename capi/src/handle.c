@@ -53,8 +53,50 @@ int fer_handle_holds_loop(const fer_handle *handle) {
 fer_status fer_handle_fileno(const fer_handle *handle, fer_fd *fd) {
     FER__TRY(fer__check_handle(handle));
     FER__TRY(FER__REQUIRE(fd != NULL, "fd"));
-    if (handle->io.fd == FER__NO_FD)
-        return fer__fail(FER_EBADF, "the handle is not open yet");
+    FER__TRY(fer__check_fd(handle));
     *fd = handle->io.fd;
     return FER_OK;
+}
+
+fer_status fer_handle_detach(fer_handle *handle, fer_fd *fd) {
+    fer__fd taken = FER__NO_FD;
+    FER__TRY(FER__REQUIRE(fd != NULL, "fd"));
+    FER__TRY(fer__check_handle(handle));
+    FER__TRY(fer__handle_detach(handle, &taken));
+    *fd = taken;
+    return FER_OK;
+}
+
+fer_kind fer_handle_kind_of(fer_fd fd) {
+    return fd < 0 || fd > INT32_MAX ? FER_KIND_NONE : fer__os_kind_of((fer__fd)fd);
+}
+
+static fer_status buffer_size(const fer_handle *handle, int receive, int32_t *bytes) {
+    FER__TRY(fer__check_handle(handle));
+    FER__TRY(FER__REQUIRE(bytes != NULL, "bytes"));
+    FER__TRY(fer__check_fd(handle));
+    return fer__os_buffer_size(handle->io.fd, receive, bytes);
+}
+
+static fer_status set_buffer_size(fer_handle *handle, int receive, int32_t bytes) {
+    FER__TRY(fer__check_handle(handle));
+    FER__TRY(FER__REQUIRE(bytes > 0, "bytes"));
+    FER__TRY(fer__check_fd(handle));
+    return fer__os_set_buffer_size(handle->io.fd, receive, bytes);
+}
+
+fer_status fer_handle_send_buffer_size(const fer_handle *handle, int32_t *bytes) {
+    return buffer_size(handle, 0, bytes);
+}
+
+fer_status fer_handle_set_send_buffer_size(fer_handle *handle, int32_t bytes) {
+    return set_buffer_size(handle, 0, bytes);
+}
+
+fer_status fer_handle_receive_buffer_size(const fer_handle *handle, int32_t *bytes) {
+    return buffer_size(handle, 1, bytes);
+}
+
+fer_status fer_handle_set_receive_buffer_size(fer_handle *handle, int32_t bytes) {
+    return set_buffer_size(handle, 1, bytes);
 }

@@ -12,9 +12,7 @@ fer_status fer_stream_listen(fer_handle *stream, int32_t backlog, fer_connection
 
 fer_status fer_stream_accept(fer_handle *listener, fer_handle *client) {
     FER__TRY(fer__check_stream(listener));
-    FER__TRY(fer__check_stream(client));
-    if (client->kind != listener->kind)
-        return fer__fail(FER_EKIND, "the client is of another kind than the listener");
+    FER__TRY(fer__check_handle(client));
     return fer__stream_accept(listener, client);
 }
 
@@ -52,7 +50,9 @@ fer_status fer_stream_shutdown(fer_handle *stream, fer_stream_cb cb, void *user)
 }
 
 size_t fer_stream_write_queue_size(const fer_handle *stream) {
-    return stream == NULL ? 0 : stream->out.queued;
+    if (stream == NULL)
+        return 0;
+    return stream->udp != NULL ? stream->udp->queued : stream->out.queued;
 }
 
 int fer_stream_is_readable(const fer_handle *stream) {
@@ -61,4 +61,12 @@ int fer_stream_is_readable(const fer_handle *stream) {
 
 int fer_stream_is_writable(const fer_handle *stream) {
     return stream != NULL && fer__stream_is_writable(stream);
+}
+
+fer_status fer_stream_set_blocking(fer_handle *stream, int blocking) {
+    FER__TRY(fer__check_stream(stream));
+    FER__TRY(fer__check_fd(stream));
+    /* From here on the mode is the user's. */
+    stream->io.keep_mode = 1;
+    return fer__os_set_nonblocking(stream->io.fd, !blocking);
 }

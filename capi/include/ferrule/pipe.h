@@ -45,9 +45,9 @@ typedef struct fer_bind_options {
 typedef struct fer_credentials {
     uint32_t struct_size; /**< sizeof(fer_credentials) */
     uint32_t flags;       /**< none yet: 0 */
-    int64_t pid;          /**< process, when it connected; it may have ended; -1 where it is not told */
-    uint32_t uid;         /**< effective user, when it connected */
-    uint32_t gid;         /**< effective group, when it connected */
+    int64_t pid;  /**< process, when it connected; it may have ended; -1 where it is not told */
+    uint32_t uid; /**< effective user, when it connected */
+    uint32_t gid; /**< effective group, when it connected */
 } fer_credentials;
 
 /* clang-format off */

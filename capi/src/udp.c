@@ -1,0 +1,62 @@
+#include "ferrule/udp.h"
+
+#include "check.h"
+
+static fer_status check_udp(const fer_handle *handle) {
+    FER__TRY(fer__check_handle(handle));
+    if (handle->kind != FER_KIND_UDP)
+        return fer__fail(FER_EKIND, "the handle is no UDP socket");
+    return FER_OK;
+}
+
+fer_status fer_udp_new(fer_loop *loop, uint32_t flags, fer_handle **handle) {
+    FER__TRY(FER__REQUIRE(handle != NULL, "handle"));
+    *handle = NULL;
+    FER__TRY(fer__check_loop(loop));
+    FER__TRY(FER__REQUIRE(flags == 0, "flags"));
+    return fer__udp_new(loop, handle);
+}
+
+fer_status fer_udp_bind(fer_handle *udp, const char *host, uint16_t port, uint32_t flags) {
+    FER__TRY(check_udp(udp));
+    FER__TRY(FER__REQUIRE(host != NULL, "host"));
+    FER__TRY(FER__REQUIRE((flags & ~(FER_BIND_IPV6_ONLY | FER_BIND_REUSE_PORT)) == 0, "flags"));
+    return fer__udp_bind(udp, host, port, flags);
+}
+
+fer_status fer_udp_connect(fer_handle *udp, const char *host, uint16_t port) {
+    FER__TRY(check_udp(udp));
+    return fer__udp_connect(udp, host, port);
+}
+
+fer_status fer_udp_open(fer_handle *udp, fer_fd fd) {
+    FER__TRY(check_udp(udp));
+    FER__TRY(fer__check_fd_number(fd));
+    return fer__handle_open(udp, (fer__fd)fd);
+}
+
+fer_status fer_udp_send(fer_handle *udp, const fer_bytes *parts, size_t count, const char *host,
+                        uint16_t port, fer_udp_cb cb, void *user) {
+    FER__TRY(check_udp(udp));
+    FER__TRY(fer__check_parts(parts, count));
+    return fer__udp_send(udp, parts, count, host, port, 0, cb, user);
+}
+
+fer_status fer_udp_try_send(fer_handle *udp, const fer_bytes *parts, size_t count, const char *host,
+                            uint16_t port) {
+    FER__TRY(check_udp(udp));
+    FER__TRY(fer__check_parts(parts, count));
+    return fer__udp_send(udp, parts, count, host, port, 1, NULL, NULL);
+}
+
+fer_status fer_udp_receive_start(fer_handle *udp, fer_datagram_cb cb, void *user,
+                                 fer_finalizer finalizer) {
+    FER__TRY_REGISTER(check_udp(udp), user, finalizer);
+    FER__TRY_REGISTER(FER__REQUIRE(cb != NULL, "cb"), user, finalizer);
+    return fer__udp_receive_start(udp, cb, user, finalizer);
+}
+
+fer_status fer_udp_receive_stop(fer_handle *udp) {
+    FER__TRY(check_udp(udp));
+    return fer__udp_receive_stop(udp);
+}

@@ -1,0 +1,289 @@
+#include <string.h>
+
+#include "handle.h"
+#include "mem.h"
+#include "status.h"
+
+enum { RECEIVE_BATCH = 32 }; /* datagrams in one turn, so that other handles get theirs */
+
+/** A datagram that waits, or whose callback does. */
+typedef struct fer__outgoing {
+    fer__link link;
+    fer_udp_cb cb;
+    void *user;
+    fer_status status;
+    int has_address;
+    fer__inet address;
+    size_t size;
+    unsigned char data[];
+} fer__outgoing;
+
+fer_status fer__udp_new(fer_loop *loop, fer_handle **out) {
+    fer__udp *udp = fer__zalloc(sizeof *udp);
+    fer_status status;
+    if (udp == NULL)
+        return fer__fail_plain(FER_ENOMEM);
+    fer__link_init(&udp->waiting);
+    fer__link_init(&udp->done);
+    status = fer__handle_new(loop, FER_KIND_UDP, out);
+    if (status != FER_OK) {
+        fer__free(udp);
+        return status;
+    }
+    (*out)->udp = udp;
+    return FER_OK;
+}
+
+static fer_status watch(fer_handle *udp) {
+    uint32_t events = 0;
+    if (udp->in.cb != NULL)
+        events |= FER__WAIT_READ;
+    if (!fer__link_alone(&udp->udp->waiting))
+        events |= FER__WAIT_WRITE;
+    return fer__io_want(&udp->io, events);
+}
+
+/* A socket of the address's family, unless there is one. The system binds it when it is used. */
+static fer_status make_socket(fer_handle *udp, const fer__inet *address) {
+    fer_status status;
+    if (udp->phase != FER__PHASE_NEW)
+        return FER_OK;
+    status = fer__os_socket_inet(address, 1, &udp->io.fd);
+    if (status == FER_OK)
+        udp->phase = FER__PHASE_BOUND;
+    return status;
+}
+
+fer_status fer__udp_bind(fer_handle *udp, const char *host, uint16_t port, uint32_t flags) {
+    fer__inet address;
+    fer_status status = fer__os_inet_parse(host, port, &address);
+    if (status != FER_OK)
+        return status;
+    if (udp->phase != FER__PHASE_NEW)
+        return fer__fail(FER_EINVAL, "the handle is bound already");
+    status = make_socket(udp, &address);
+    if (status == FER_OK)
+        status = fer__os_bind_inet(udp->io.fd, &address, 1, flags);
+    if (status != FER_OK) {
+        fer__os_close(udp->io.fd);
+        udp->io.fd = FER__NO_FD;
+        udp->phase = FER__PHASE_NEW;
+    }
+    return status;
+}
+
+fer_status fer__udp_connect(fer_handle *udp, const char *host, uint16_t port) {
+    fer__inet address;
+    fer_status status;
+    if (host == NULL) {
+        if (!udp->udp->connected)
+            return fer__fail_plain(FER_ENOTCONN);
+        udp->udp->connected = 0;
+        return fer__os_disconnect_inet(udp->io.fd);
+    }
+    if (udp->udp->connected)
+        return fer__fail_plain(FER_EISCONN);
+    status = fer__os_inet_parse(host, port, &address);
+    if (status == FER_OK)
+        status = make_socket(udp, &address);
+    if (status == FER_OK)
+        status = fer__os_connect_inet(udp->io.fd, &address);
+    udp->udp->connected = status == FER_OK;
+    return status;
+}
+
+/* Sending. */
+
+static fer__outgoing *copy_datagram(const struct iovec *iov, size_t count, const fer__inet *address,
+                                    fer_udp_cb cb, void *user) {
+    size_t size = 0;
+    size_t at = 0;
+    size_t i;
+    fer__outgoing *outgoing;
+    for (i = 0; i < count; i++)
+        size += iov[i].iov_len;
+    outgoing = fer__malloc(sizeof *outgoing + size);
+    if (outgoing == NULL)
+        return NULL;
+    outgoing->cb = cb;
+    outgoing->user = user;
+    outgoing->status = FER_OK;
+    outgoing->has_address = address != NULL;
+    if (address != NULL)
+        outgoing->address = *address;
+    outgoing->size = size;
+    for (i = 0; i < count; i++) {
+        if (iov[i].iov_len > 0)
+            memcpy(outgoing->data + at, iov[i].iov_base, iov[i].iov_len);
+        at += iov[i].iov_len;
+    }
+    return outgoing;
+}
+
+static void finish(fer_handle *udp, fer__outgoing *outgoing, fer_status status) {
+    outgoing->status = status;
+    fer__link_append(&udp->udp->done, &outgoing->link);
+    fer__object_due(&udp->object);
+}
+
+/* Send now, or keep a copy that is sent later. */
+static fer_status send_or_keep(fer_handle *udp, const struct iovec *iov, size_t count,
+                               const fer__inet *address, int try, fer_udp_cb cb, void *user) {
+    int busy = !fer__link_alone(&udp->udp->waiting);
+    fer__outgoing *outgoing = NULL;
+    fer_status status = FER_EAGAIN;
+    if (cb != NULL) {
+        /* Before anything is sent: afterwards there is no way back. */
+        outgoing = copy_datagram(iov, count, address, cb, user);
+        if (outgoing == NULL)
+            return fer__fail_plain(FER_ENOMEM);
+    }
+    if (!busy)
+        status = fer__os_send_to(udp->io.fd, iov, count, address);
+    if (status == FER_EAGAIN && !try) {
+        if (outgoing == NULL)
+            outgoing = copy_datagram(iov, count, address, NULL, NULL);
+        if (outgoing == NULL)
+            return fer__fail_plain(FER_ENOMEM);
+        fer__link_append(&udp->udp->waiting, &outgoing->link);
+        udp->udp->queued += outgoing->size;
+        return watch(udp);
+    }
+    if (status == FER_OK && outgoing != NULL)
+        finish(udp, outgoing, FER_OK);
+    else
+        fer__free(outgoing);
+    return status == FER_OK ? FER_OK : fer__fail_plain(status);
+}
+
+fer_status fer__udp_send(fer_handle *udp, const fer_bytes *parts, size_t count, const char *host,
+                         uint16_t port, int try, fer_udp_cb cb, void *user) {
+    struct iovec room[FER__PARTS_ON_STACK];
+    struct iovec *iov;
+    fer__inet address;
+    fer_status status = FER_OK;
+    if (host == NULL && !udp->udp->connected)
+        return fer__fail_plain(FER_EDESTADDRREQ);
+    if (host != NULL && udp->udp->connected)
+        return fer__fail_plain(FER_EISCONN);
+    if (host != NULL)
+        status = fer__os_inet_parse(host, port, &address);
+    if (status == FER_OK && host != NULL)
+        status = make_socket(udp, &address);
+    if (status != FER_OK)
+        return status;
+    iov = fer__to_iovec(parts, count, room);
+    if (iov == NULL)
+        return fer__fail_plain(FER_ENOMEM);
+    status = send_or_keep(udp, iov, count, host != NULL ? &address : NULL, try, cb, user);
+    if (iov != room)
+        fer__free(iov);
+    return status;
+}
+
+static void send_waiting(fer_handle *udp) {
+    while (!fer__link_alone(&udp->udp->waiting)) {
+        fer__outgoing *first = FER__CONTAINER(udp->udp->waiting.next, fer__outgoing, link);
+        struct iovec iov = {first->data, first->size};
+        fer_status status =
+            fer__os_send_to(udp->io.fd, &iov, 1, first->has_address ? &first->address : NULL);
+        if (status == FER_EAGAIN)
+            return;
+        udp->udp->queued -= first->size;
+        fer__link_remove(&first->link);
+        finish(udp, first, status);
+    }
+}
+
+void fer__udp_run(fer_handle *udp) {
+    fer__link done;
+    int closing = udp->object.state != FER__OPEN;
+    fer__link_move_all(&udp->udp->done, &done);
+    while (!fer__link_alone(&done) || (closing && !fer__link_alone(&udp->udp->waiting))) {
+        fer__link *list = !fer__link_alone(&done) ? &done : &udp->udp->waiting;
+        fer__outgoing *first = FER__CONTAINER(list->next, fer__outgoing, link);
+        fer_status status = list == &done ? first->status : FER_ECANCELED;
+        fer_udp_cb cb = first->cb;
+        void *user = first->user;
+        fer__link_remove(&first->link);
+        fer__free(first);
+        if (cb == NULL)
+            continue;
+        if (status != FER_OK)
+            fer__fail_plain(status);
+        cb(udp, status, user);
+    }
+}
+
+/* Receiving. */
+
+static void call_receiver(fer_handle *udp, fer_status status, const fer_datagram *datagram) {
+    fer_datagram_cb cb = (fer_datagram_cb)udp->in.cb;
+    void *user = udp->in.user;
+    fer__frame frame;
+    fer__callback_enter(&udp->in, &frame);
+    if (status == FER_ENOMEM || status == FER_EBADF)
+        fer__callback_retire(&udp->in);
+    if (status != FER_OK)
+        fer__fail_plain(status);
+    cb(udp, status, datagram, user);
+    fer__callback_leave(&udp->in, &frame);
+}
+
+static void receive_more(fer_handle *udp) {
+    uint8_t *buffer = fer__pool_read_buffer(&udp->object.loop->pool);
+    int i;
+    if (buffer == NULL) {
+        call_receiver(udp, FER_ENOMEM, NULL);
+        return;
+    }
+    for (i = 0; i < RECEIVE_BATCH && udp->in.cb != NULL && udp->object.state == FER__OPEN; i++) {
+        char host[FER__HOST_MAX];
+        fer_datagram datagram = {buffer, 0, host, 0, 0};
+        fer__inet sender;
+        int partial = 0;
+        fer_status status = fer__os_recv_from(udp->io.fd, buffer, FER__READ_SIZE, &datagram.size,
+                                              &sender, &partial);
+        if (status == FER_EAGAIN)
+            return;
+        if (status == FER_OK) {
+            fer__os_inet_text(&sender, host, &datagram.port);
+            datagram.flags = partial ? FER_DATAGRAM_PARTIAL : 0;
+        }
+        call_receiver(udp, status, status == FER_OK ? &datagram : NULL);
+    }
+}
+
+void fer__udp_ready(fer_handle *udp, uint32_t events) {
+    fer_status status;
+    if ((events & FER__WAIT_WRITE) != 0)
+        send_waiting(udp);
+    if ((events & FER__WAIT_READ) != 0 && udp->in.cb != NULL)
+        receive_more(udp);
+    if (udp->object.state != FER__OPEN)
+        return;
+    status = watch(udp);
+    if (status != FER_OK && udp->in.cb != NULL)
+        call_receiver(udp, status, NULL);
+}
+
+fer_status fer__udp_receive_start(fer_handle *udp, fer_datagram_cb cb, void *user,
+                                  fer_finalizer finalizer) {
+    fer_status status = FER_OK;
+    if (udp->in.cb != NULL)
+        status = fer__fail_plain(FER_EALREADY);
+    if (status == FER_OK && udp->phase == FER__PHASE_NEW)
+        status = fer__udp_bind(udp, "0.0.0.0", 0, 0);
+    if (status != FER_OK)
+        return fer__callback_refuse(status, user, finalizer);
+    fer__callback_set(&udp->in, (void (*)(void))cb, user, finalizer);
+    status = watch(udp);
+    if (status != FER_OK)
+        fer__callback_retire(&udp->in);
+    return status;
+}
+
+fer_status fer__udp_receive_stop(fer_handle *udp) {
+    fer__callback_retire(&udp->in);
+    return udp->io.fd == FER__NO_FD ? FER_OK : watch(udp);
+}

@@ -81,12 +81,10 @@ static void on_prepare(uv_prepare_t *prepare) {
         close_handles(loop);
 }
 
-/* Run what other threads left. `status` is what the posted callbacks get. */
-static void run_posted(fer_loop *loop, fer_status status) {
-    fer__link posted;
+/* Close what other threads dropped. */
+static void run_reap(fer_loop *loop) {
     fer__link reap;
     uv_mutex_lock(&loop->lock);
-    fer__link_move_all(&loop->posted, &posted);
     fer__link_move_all(&loop->reap, &reap);
     uv_mutex_unlock(&loop->lock);
     while (!fer__link_alone(&reap)) {
@@ -96,6 +94,15 @@ static void run_posted(fer_loop *loop, fer_status status) {
             object->class->abort(object);
         fer__object_release(object);
     }
+}
+
+/* Run what other threads left. `status` is what the posted callbacks get. */
+static void run_posted(fer_loop *loop, fer_status status) {
+    fer__link posted;
+    run_reap(loop);
+    uv_mutex_lock(&loop->lock);
+    fer__link_move_all(&loop->posted, &posted);
+    uv_mutex_unlock(&loop->lock);
     while (!fer__link_alone(&posted)) {
         fer__posted *entry = FER__CONTAINER(posted.next, fer__posted, link);
         fer_posted_cb cb = entry->cb;
@@ -372,7 +379,7 @@ fer_status fer__loop_detach(fer_loop *loop, fer_detached_cb cb, void *user) {
 fer_status fer__loop_close(fer_loop *loop) {
     if (loop->running)
         return fer__fail(FER_EBUSY, "the loop runs");
-    run_posted(loop, FER_ECANCELED);
+    run_reap(loop);
     fer__loop_run_ready(loop);
     if (!fer__link_alone(&loop->objects))
         return fer__fail(FER_EBUSY, "something on the loop is not closed");

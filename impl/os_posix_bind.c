@@ -35,10 +35,10 @@ enum {
 
 /** Where a socket file is, or is to be. */
 struct place {
-    const char *path; /**< as it was asked for */
-    const char *base; /**< its last component */
-    char *directory;  /**< the rest */
-    fer__fd fd;       /**< the directory, open */
+    const char *path;      /**< as it was asked for */
+    const char *base;      /**< its last component */
+    const char *directory; /**< the rest */
+    fer__fd fd;            /**< the directory, open */
     int locked;
 };
 
@@ -49,6 +49,11 @@ struct hidden {
 };
 
 #define HIDDEN_NAME "s"
+
+static const char *base_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
 
 static char *parent_of(const char *path, const char *base) {
     if (base == path)
@@ -82,33 +87,21 @@ static int take_lock(fer__fd fd) {
     return 0;
 }
 
-static int place_open(struct place *place, const char *path) {
-    const char *slash = strrchr(path, '/');
+/** Open the directory of the place, and lock it if that can be done. */
+static int place_enter(struct place *place) {
     int lockable;
-    place->path = path;
-    place->base = slash != NULL ? slash + 1 : path;
-    place->locked = 0;
-    if (place->base[0] == '\0')
-        return EISDIR;
-    place->directory = parent_of(path, place->base);
-    if (place->directory == NULL)
-        return ENOMEM;
     place->fd = open_directory(place->directory, &lockable);
-    if (place->fd < 0) {
-        int number = errno;
-        fer__free(place->directory);
-        return number;
-    }
+    if (place->fd < 0)
+        return errno;
     place->locked = lockable && take_lock(place->fd);
     return 0;
 }
 
-static void place_close(struct place *place) {
+static void place_leave(struct place *place) {
     /* A child that another thread forks just now may have the descriptor: closing would not be enough. */
     if (place->locked)
         (void)flock(place->fd, LOCK_UN);
     close(place->fd);
-    fer__free(place->directory);
 }
 
 /** The address of `name` in the open directory `fd`, whose path is `directory`. */
@@ -413,16 +406,25 @@ static fer_status bind_abstract(fer__fd fd, const char *name, size_t size, int b
 static fer_status bind_path(fer__fd fd, const char *name, size_t size, uint32_t mode, int backlog,
                             fer__bound *bound) {
     struct place place;
+    char *directory = NULL;
     int number = name_bound(name, size, bound);
     if (number != 0)
         return fer__fail_plain(fer__status_from_errno(number));
     place.path = bound->path;
-    number = place_open(&place, bound->path);
+    place.base = base_of(bound->path);
+    if (place.base[0] == '\0')
+        number = EISDIR;
+    else if ((directory = parent_of(place.path, place.base)) == NULL)
+        number = ENOMEM;
+    place.directory = directory;
+    if (number == 0)
+        number = place_enter(&place);
     fer_status status = bind_failed(number, &place);
     if (number == 0) {
         status = bind_place(&place, fd, (mode_t)mode, backlog, bound);
-        place_close(&place);
+        place_leave(&place);
     }
+    fer__free(directory);
     if (status != FER_OK) {
         fer__free(bound->path);
         fer__free(bound->file);
@@ -451,13 +453,32 @@ fer_status fer__os_bind_pipe(fer__fd fd, const char *name, size_t size, uint32_t
     return status;
 }
 
-void fer__os_unbind_pipe(fer__bound *bound) {
+/* Needs no memory: the path is cut where it stands. */
+static void remove_bound(const fer__bound *bound) {
     struct place place;
-    int saved = errno;
-    if (bound->file != NULL && !bound->keep && place_open(&place, bound->file) == 0) {
+    char *slash = strrchr(bound->file, '/');
+    place.path = bound->path;
+    place.base = base_of(bound->file);
+    place.directory = slash == NULL ? "." : slash == bound->file ? "/" : bound->file;
+    if (slash != NULL && slash != bound->file)
+        *slash = '\0';
+    if (place_enter(&place) == 0) {
         remove_noted(&place, bound);
-        place_close(&place);
+        place_leave(&place);
+        return;
     }
+    /* No descriptor to be had: without the lock is better than not at all. */
+    if (slash != NULL && slash != bound->file)
+        *slash = '/';
+    place.fd = AT_FDCWD;
+    place.base = bound->file;
+    remove_noted(&place, bound);
+}
+
+void fer__os_unbind_pipe(fer__bound *bound) {
+    int saved = errno;
+    if (bound->file != NULL && !bound->keep)
+        remove_bound(bound);
     fer__free(bound->path);
     fer__free(bound->file);
     memset(bound, 0, sizeof *bound);

@@ -138,6 +138,10 @@ void harness_start(int argc, char **argv) {
     signal(SIGPIPE, SIG_DFL);
     signal(SIGALRM, too_long);
     harness_install_allocator();
+    /* With the first loop of a process libuv opens descriptors that it keeps. */
+    fer_loop *loop = NULL;
+    if (fer_loop_new(&loop) == FER_OK && fer_loop_close(loop) == FER_OK)
+        fer_loop_unref(loop);
 }
 
 const char *harness_program(void) {

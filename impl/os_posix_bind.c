@@ -167,16 +167,12 @@ static int note_file(const struct place *place, mode_t mode, fer__bound *bound) 
 }
 #endif
 
-/** Whether the file is still the one that was noted. */
-static int is_noted(const struct place *place, const fer__bound *bound) {
-    struct stat info;
-    return fstatat(place->fd, place->base, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-           S_ISSOCK(info.st_mode) && (uint64_t)info.st_dev == bound->device &&
-           (uint64_t)info.st_ino == bound->inode;
-}
-
+/** Remove the file if it is the one that was noted. */
 static void remove_noted(const struct place *place, const fer__bound *bound) {
-    if (is_noted(place, bound))
+    struct stat info;
+    if (fstatat(place->fd, place->base, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISSOCK(info.st_mode) && (uint64_t)info.st_dev == bound->device &&
+        (uint64_t)info.st_ino == bound->inode)
         (void)unlinkat(place->fd, place->base, 0);
 }
 
@@ -483,21 +479,4 @@ void fer__os_unbind_pipe(fer__bound *bound) {
     fer__free(bound->file);
     memset(bound, 0, sizeof *bound);
     errno = saved;
-}
-
-fer_status fer__os_chmod_pipe(const fer__bound *bound, uint32_t mode) {
-    struct place place;
-    int saved = errno;
-    int number = place_open(&place, bound->file);
-    if (number != 0)
-        return fer__os_finish(saved, number);
-#ifdef __linux__
-    number = set_mode(&place, bound, (mode_t)mode);
-#else
-    number = is_noted(&place, bound) ? 0 : ENOENT;
-    if (number == 0 && fchmodat(place.fd, place.base, (mode_t)mode, AT_SYMLINK_NOFOLLOW) != 0)
-        number = errno;
-#endif
-    place_close(&place);
-    return fer__os_finish(saved, number == EADDRINUSE ? ENOENT : number);
 }

@@ -270,3 +270,36 @@ fer_status fer__os_runtime_path(const char *name, size_t size, char *path, size_
     path[(size_t)used + 1 + size] = '\0';
     return FER_OK;
 }
+
+/* Nothing is followed on the way to the file, and it must be the one that was bound. */
+static int change_mode(const fer__bound *bound, mode_t mode) {
+    struct stat info;
+#ifdef __linux__
+    fer__fd fd = open(bound->file, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int number = fstat(fd, &info) != 0 ? errno : 0;
+#else
+    int number = lstat(bound->file, &info) != 0 ? errno : 0;
+#endif
+    if (number == 0 &&
+        ((uint64_t)info.st_dev != bound->device || (uint64_t)info.st_ino != bound->inode))
+        number = ENOENT;
+#ifdef __linux__
+    if (number == 0) {
+        char text[sizeof "/proc/self/fd/" + 3 * sizeof fd];
+        snprintf(text, sizeof text, "/proc/self/fd/%d", fd);
+        number = chmod(text, mode) != 0 ? errno : 0;
+    }
+    close(fd);
+#else
+    if (number == 0 && fchmodat(AT_FDCWD, bound->file, mode, AT_SYMLINK_NOFOLLOW) != 0)
+        number = errno;
+#endif
+    return number;
+}
+
+fer_status fer__os_chmod_pipe(const fer__bound *bound, uint32_t mode) {
+    int saved = errno;
+    return fer__os_finish(saved, change_mode(bound, (mode_t)mode));
+}

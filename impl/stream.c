@@ -67,7 +67,8 @@ void fer__stream_run(fer_handle *stream) {
         call_once(stream, &stream->connect, status);
     }
     run_sent(stream);
-    if (stream->shutdown_asked && (stream->shutdown_done || !is_open(stream)))
+    if (stream->shutdown_asked &&
+        (stream->shutdown_done || stream->broken != FER_OK || !is_open(stream)))
         call_once(stream, &stream->shutdown, outcome(stream, stream->shutdown_done));
 }
 

@@ -304,10 +304,16 @@ fer_status fer__loop_post(fer_loop *loop, fer_posted_cb cb, void *user) {
 }
 
 int64_t fer__loop_timeout(const fer_loop *loop) {
+    uv_handle_t *async = (uv_handle_t *)(uintptr_t)&loop->async;
+    int timeout;
     if (!fer__link_alone(&loop->ready))
         return 0;
     uv_update_time(loop->uv);
-    return uv_backend_timeout(loop->uv);
+    /* libuv does not wait at all when nothing refers to the loop; who embeds it waits all the same. */
+    uv_ref(async);
+    timeout = uv_backend_timeout(loop->uv);
+    uv_unref(async);
+    return timeout;
 }
 
 void fer__loop_set_notify(fer_loop *loop, fer_notify_cb cb, void *user, fer_finalizer finalizer) {

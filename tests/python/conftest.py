@@ -1,0 +1,118 @@
+"""What all tests share: both asyncio loops, a census before and after every test, addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import support
+import uvloop
+
+import ferrule
+from ferrule import _embed
+
+HOSTS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A coroutine function is run on asyncio's own loop, and on uvloop."""
+    if inspect.iscoroutinefunction(metafunc.function):
+        metafunc.fixturenames.append("host")
+        metafunc.parametrize("host", list(HOSTS))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    run_on(pyfuncitem.callspec.params["host"], pyfuncitem.obj, arguments)
+    return True
+
+
+def run_on(host: str, function: Any, arguments: dict[str, Any]) -> None:
+    """Run a test to its end. Everything must be closed then, without the help of the collector."""
+    failures: list[dict[str, Any]] = []
+    loop = HOSTS[host]()
+    loop.set_exception_handler(lambda _, context: failures.append(context))
+    pyfuncitem_failures = arguments.get("failures")
+
+    async def main() -> None:
+        before = asyncio.all_tasks()
+        await function(**arguments)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        left = asyncio.all_tasks() - before
+        assert not left, f"tasks are left: {left}"
+        assert loop not in _embed._embedded, "the library's loop is still there"
+
+    try:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(asyncio.wait_for(main(), 60))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+    if pyfuncitem_failures is None:
+        assert not failures, failures
+    else:
+        pyfuncitem_failures.extend(failures)
+
+
+@pytest.fixture
+def failures() -> list[dict[str, Any]]:
+    """What the exception handler of the asyncio loop was told, for tests that look at it afterwards."""
+    return []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm() -> None:
+    """What a process opens once and keeps is opened before anything is counted."""
+    for new in HOSTS.values():
+        new().close()
+    with ferrule.Loop() as loop:
+        ferrule.Pipe(loop).close()
+        loop.run()
+
+
+def census() -> dict[str, object]:
+    gc.collect()
+    return {
+        "descriptors": support.descriptors(),
+        "threads": threading.active_count(),
+        "system threads": len(os.listdir("/proc/self/task")),
+    }
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """No descriptor or thread more after a test than before."""
+    before = census()
+    yield
+    assert census() == before
+
+
+@pytest.fixture
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A folder for socket files; none may be left in it."""
+    yield tmp_path
+    left = [path for path in tmp_path.rglob("*") if path.is_socket()]
+    assert not left or "leftover" in request.keywords, left
+
+
+@pytest.fixture
+def address(folder: Path) -> str:
+    """An address that nobody listens at yet."""
+    return f"pipe:{folder}/s"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "leftover: the test kills a process that cannot remove its socket file")

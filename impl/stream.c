@@ -181,6 +181,10 @@ fer_status fer__stream_try_write(fer_handle *stream, const fer_bytes *parts, siz
         return status;
     if (stream->out.queued > 0)
         return fer__fail(FER_EAGAIN, "earlier writes are not done");
+    while (count > 0 && parts->size == 0) {
+        parts++;
+        count--;
+    }
     /* A part of the bytes is a good answer, so many pieces need no memory. */
     if (count > FER__PARTS_ON_STACK)
         count = FER__PARTS_ON_STACK;

@@ -263,6 +263,29 @@ void end_loop(fer_loop *loop) {
     fer_loop_unref(loop);
 }
 
+/* Pipes. */
+
+static fer_handle *open_pipe(fer_loop *loop, int fd) {
+    fer_handle *pipe = NULL;
+    assert_int_equal(fer_pipe_new(loop, 0, &pipe), FER_OK);
+    assert_int_equal(fer_pipe_open(pipe, fd), FER_OK);
+    return pipe;
+}
+
+void pipe_pair(fer_loop *loop, fer_handle *pipes[2]) {
+    int fds[2];
+    raw_pair(fds);
+    pipes[0] = open_pipe(loop, fds[0]);
+    pipes[1] = open_pipe(loop, fds[1]);
+}
+
+int pipe_and_raw(fer_loop *loop, fer_handle **pipe) {
+    int fds[2];
+    raw_pair(fds);
+    *pipe = open_pipe(loop, fds[0]);
+    return fds[1];
+}
+
 /* Channels. */
 
 const char *address_of(const char *name) {

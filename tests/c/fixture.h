@@ -86,6 +86,12 @@ size_t raw_drain_beside(fer_loop *loop, int fd);
 /** Close everything on the loop, run it until that is done, close it and drop it. */
 void end_loop(fer_loop *loop);
 
+/** Two pipes on the loop that are connected with each other. */
+void pipe_pair(fer_loop *loop, fer_handle *pipes[2]);
+
+/** A pipe on the loop whose other end is a raw socket, which is returned. */
+int pipe_and_raw(fer_loop *loop, fer_handle **pipe);
+
 /** A channel, both ends on one loop. */
 typedef struct duo {
     fer_loop *loop;

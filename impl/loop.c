@@ -433,6 +433,7 @@ void fer__loop_unref(fer_loop *loop) {
     }
     fer__loop_set_notify(loop, NULL, NULL, NULL);
     fer__pool_free(&loop->pool);
+    fer__free(loop->batch.body);
     fer__free(loop->batch.messages);
     fer__free(loop);
 }

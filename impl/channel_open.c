@@ -270,8 +270,7 @@ fer_status fer__channel_connect(fer_loop *loop, const char *address,
     }
     channel->opening = opening;
     opening->channel = channel;
-    opening->give_up =
-        options->connect_timeout_ms < 0 ? -1 : fer__os_now() + options->connect_timeout_ms;
+    opening->give_up = fer__deadline_after(options->connect_timeout_ms);
     try_connect(channel);
     *out = channel;
     return FER_OK;

@@ -4,7 +4,11 @@
 #include "mem.h"
 #include "status.h"
 
-enum { PARTS_ON_STACK = 16 };
+enum {
+    PARTS_ON_STACK = 16,
+    SENT_BATCH =
+        64 /* completions in one turn of what completions sent, so that others get theirs */
+};
 
 void fer__channel_break(fer_channel *channel, fer_status status) {
     if (channel->broken == FER_OK)
@@ -173,14 +177,24 @@ static void run_drain(fer_channel *channel) {
 
 void fer__channel_run_sent(fer_channel *channel) {
     fer__pool *pool = &channel->object.loop->pool;
+    const fer__sent *last = channel->out.sent_tail;
+    int made = 0;
     for (;;) {
         int all = channel->torn || channel->broken != FER_OK;
-        fer__sent *sent = fer__sendq_take_sent(&channel->out, all);
+        fer__sent *sent;
         fer_status status = FER_OK;
         fer_sent_cb cb;
         void *user;
+        if (made >= SENT_BATCH && !all) {
+            fer__object_due(&channel->object);
+            break;
+        }
+        sent = fer__sendq_take_sent(&channel->out, all);
         if (sent == NULL)
             break;
+        made += last == NULL;
+        if (sent == last)
+            last = NULL;
         if (sent->end > channel->out.written)
             status = channel->broken != FER_OK ? channel->broken : FER_ECANCELED;
         cb = (fer_sent_cb)sent->cb;

@@ -3,6 +3,14 @@
 #include "loop.h"
 #include "os.h"
 
+int64_t fer__deadline_after(int64_t ms) {
+    int64_t now;
+    if (ms < 0)
+        return -1;
+    now = fer__os_now();
+    return ms > INT64_MAX - now ? INT64_MAX : now + ms;
+}
+
 void fer__deadline_init(fer__deadline *deadline, void (*expired)(fer__deadline *deadline)) {
     fer__link_init(&deadline->link);
     deadline->at = 0;
@@ -33,8 +41,7 @@ void fer__deadline_set(fer_loop *loop, fer__deadline *deadline, int64_t ms) {
     fer__link *after;
     fer__link_remove(&deadline->link);
     if (ms >= 0) {
-        int64_t now = fer__os_now();
-        deadline->at = ms > INT64_MAX - now ? INT64_MAX : now + ms;
+        deadline->at = fer__deadline_after(ms);
         /* Most deadlines are the same span from now: the place is near the end. */
         after = loop->deadlines.prev;
         while (after != &loop->deadlines &&

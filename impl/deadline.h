@@ -16,6 +16,9 @@ typedef struct fer__deadline {
     void (*expired)(struct fer__deadline *deadline);
 } fer__deadline;
 
+/** The time `ms` from now, by fer__os_now(). Negative, which means never, for a negative `ms`. */
+int64_t fer__deadline_after(int64_t ms);
+
 void fer__deadline_init(fer__deadline *deadline, void (*expired)(fer__deadline *deadline));
 
 /** Set, or move, a deadline to `ms` from now. Negative: never. */

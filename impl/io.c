@@ -55,6 +55,9 @@ static fer_status want_blocking(fer__io *io, uint32_t events) {
 fer_status fer__io_want(fer__io *io, uint32_t events) {
     int flags = 0;
     int r;
+    /* A finalizer may have closed what it belongs to. */
+    if (io->fd == FER__NO_FD)
+        return FER_OK;
     if (io->loop->uv == NULL)
         return want_blocking(io, events);
     io->wanted = (uint8_t)events;

@@ -382,20 +382,35 @@ fer_status fer__loop_detach(fer_loop *loop, fer_detached_cb cb, void *user) {
     return FER_OK;
 }
 
-fer_status fer__loop_close(fer_loop *loop) {
-    if (loop->running)
-        return fer__fail(FER_EBUSY, "the loop runs");
+static fer_status close_own(fer_loop *loop) {
     run_reap(loop);
     fer__loop_run_ready(loop);
-    if (!fer__link_alone(&loop->objects))
+    if (!fer__link_alone(&loop->objects) || !fer__link_alone(&loop->ready))
         return fer__fail(FER_EBUSY, "something on the loop is not closed");
     refuse_posts(loop);
     fer__loop_set_notify(loop, NULL, NULL, NULL);
     close_handles(loop);
-    uv_run(loop->uv, UV_RUN_DEFAULT);
+    /* More than once after fer_loop_fail(), which has told libuv to stop. */
+    while (uv_run(loop->uv, UV_RUN_DEFAULT) != 0)
+        continue;
     if (uv_loop_close(loop->uv) != 0)
         return fer__fail(FER_EBUSY, "something of libuv is open on the loop");
     return FER_OK;
+}
+
+fer_status fer__loop_close(fer_loop *loop) {
+    fer_status status;
+    if (loop->running)
+        return fer__fail(FER_EBUSY, "the loop runs");
+    /* The callbacks that run now may drop the last reference, or try to run or close the loop. */
+    fer__loop_ref(loop);
+    loop->running = 1;
+    status = close_own(loop);
+    loop->running = 0;
+    if (status != FER_OK)
+        fer__loop_touch(loop);
+    fer__loop_unref(loop);
+    return status;
 }
 
 void fer__loop_object_gone(fer_loop *loop) {
@@ -418,6 +433,7 @@ void fer__loop_unref(fer_loop *loop) {
     }
     fer__loop_set_notify(loop, NULL, NULL, NULL);
     fer__pool_free(&loop->pool);
+    fer__free(loop->batch.body);
     fer__free(loop->batch.messages);
     fer__free(loop);
 }

@@ -6,6 +6,7 @@
 
 enum {
     READ_BATCH = 16, /* reads in one turn, so that other handles get theirs */
+    SENT_BATCH = 64, /* completions in one turn of what completions wrote, for the same reason */
     DEFAULT_BACKLOG = 511
 };
 
@@ -47,13 +48,23 @@ static fer_status outcome(const fer_handle *stream, int written) {
 
 static void run_sent(fer_handle *stream) {
     fer__pool *pool = &stream->object.loop->pool;
+    const fer__sent *last = stream->out.sent_tail;
+    int made = 0;
     for (;;) {
         int given_up = !is_open(stream) || stream->broken != FER_OK;
-        fer__sent *sent = fer__sendq_take_sent(&stream->out, given_up);
+        fer__sent *sent;
         fer__once once;
         fer_status status;
+        if (made >= SENT_BATCH && !given_up) {
+            fer__object_due(&stream->object);
+            return;
+        }
+        sent = fer__sendq_take_sent(&stream->out, given_up);
         if (sent == NULL)
             return;
+        made += last == NULL;
+        if (sent == last)
+            last = NULL;
         once.cb = (fer_stream_cb)sent->cb;
         once.user = sent->user;
         status = outcome(stream, sent->end <= stream->out.written);
@@ -77,7 +88,7 @@ void fer__stream_run(fer_handle *stream) {
     if (stream->phase == FER__PHASE_CONNECTING)
         run_connect(stream);
     run_sent(stream);
-    if (stream->shutdown_asked &&
+    if (stream->shutdown_asked && !fer__sendq_has_sent(&stream->out) &&
         (stream->shutdown_done || stream->broken != FER_OK || !is_open(stream)))
         call_once(stream, &stream->shutdown, outcome(stream, stream->shutdown_done));
 }

@@ -10,11 +10,7 @@ enum { WAITS_ON_STACK = 16 };
 /* The kernel's limit for a read that has none; what comes of it is tried again. */
 #define FER__LONG_WAIT_MS ((int64_t)1000 * 1000 * 1000)
 
-/** When to give up, by fer__os_now(); negative: never. */
-static int64_t time_limit(int64_t timeout_ms) {
-    return timeout_ms < 0 ? -1 : fer__os_now() + timeout_ms;
-}
-
+/* `limit` is when to give up, as fer__deadline_after() says it. */
 static int64_t time_left(int64_t limit) {
     int64_t left;
     if (limit < 0)
@@ -113,7 +109,7 @@ static void drop(fer_channel *channel) {
 
 fer_status fer__sync_connect(const char *address, const fer_channel_options *options,
                              int64_t timeout_ms, fer_channel **out) {
-    int64_t limit = time_limit(timeout_ms);
+    int64_t limit = fer__deadline_after(timeout_ms);
     opened result = {FER_OK, 0, ""};
     fer_channel *channel = NULL;
     fer_loop *loop = NULL;
@@ -163,7 +159,7 @@ static fer_status flush(fer_channel *channel, int64_t limit) {
 }
 
 fer_status fer__sync_flush(fer_channel *channel, int64_t timeout_ms) {
-    return flush(channel, time_limit(timeout_ms));
+    return flush(channel, fer__deadline_after(timeout_ms));
 }
 
 /* The caller's bytes are its own again when the call returns: keep a copy of the rest. */
@@ -183,7 +179,7 @@ static void on_sent(fer_channel *channel, fer_status status, void *user) {
 
 fer_status fer__sync_send(fer_channel *channel, const fer_bytes *parts, size_t count,
                           int64_t timeout_ms) {
-    int64_t limit = time_limit(timeout_ms);
+    int64_t limit = fer__deadline_after(timeout_ms);
     fer_status status;
     if (channel->out.queued > 0) {
         status = flush(channel, limit);
@@ -240,7 +236,7 @@ static fer_status wait_and_read(fer_channel *channel, int64_t timeout_ms) {
 fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_message *message) {
     fer_loop *loop = channel->object.loop;
     size_t *next = &channel->blocking->next;
-    int64_t limit = timeout_ms > 0 ? time_limit(timeout_ms) : timeout_ms;
+    int64_t limit = timeout_ms > 0 ? fer__deadline_after(timeout_ms) : timeout_ms;
     int first = 1;
     if (*next == loop->batch.count) {
         fer__channel_batch_done(channel);
@@ -267,7 +263,7 @@ fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_messa
 
 fer_status fer__sync_close(fer_channel *channel, int64_t timeout_ms) {
     fer_loop *loop = channel->object.loop;
-    int64_t limit = time_limit(timeout_ms);
+    int64_t limit = fer__deadline_after(timeout_ms);
     fer_status status;
     fer__channel_batch_done(channel);
     channel->blocking->next = 0;
@@ -312,7 +308,7 @@ static void move_to(fer_channel *channel, fer_loop *loop) {
 }
 
 fer_status fer__sync_accept(fer_server *server, int64_t timeout_ms, fer_channel **out) {
-    int64_t limit = time_limit(timeout_ms);
+    int64_t limit = fer__deadline_after(timeout_ms);
     fer_loop *loop = NULL;
     fer_status status = fer__loop_new_blocking(&loop);
     server->trouble = FER_OK;

@@ -1,25 +1,30 @@
 #!/usr/bin/env python3
 """Checks the pages against the code.
 
-Usage: check_docs.py [functions] [names] [errors] [links]
+Usage: check_docs.py [functions] [names] [errors] [links] [blocks]
 
   - every exported function is named in a page
   - every fer_*() and FER_E* that a page names exists
   - docs/errors.md has every status with its value and its text
   - every relative link leads to a file, and to a heading of it
+  - code blocks that repeat a file or a wire vector say the same as it (doc_blocks.py)
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import doc_blocks
 import headers
 
 _CODE_BLOCK = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+# A test runs the programs in these languages.
+_RUN = {"c", "python", "js"}
 _HEADING = re.compile(r"^#+\s+(.*)$", re.MULTILINE)
 
 
@@ -92,11 +97,47 @@ def check_links(root: Path) -> Iterator[str]:
                 yield f"{path.relative_to(root)} links to {link}, which has no such heading"
 
 
+def _problem_with_block(root: Path, block: doc_blocks.Block, vectors: dict[str, str]) -> str:
+    """What is wrong with a block that promises something; empty when nothing is."""
+    kind, _, name = block.promise.partition(": ")
+    if block.promise == "prints":
+        return ""
+    if block.promise == "run":
+        return "" if block.language in _RUN else f"is in {block.language!r}, which no test runs"
+    if kind in ("file", "part of"):
+        path = root / name
+        if not path.is_file():
+            return f"repeats {name}, which is not there"
+        text = path.read_text(encoding="utf-8")
+        same = block.text == text if kind == "file" else f"\n{block.text}" in f"\n{text}"
+        return "" if same else f"is not what {name} says"
+    if kind == "vector":
+        if name not in vectors:
+            return f"shows the vector {name}, which does not exist"
+        same = doc_blocks.vector_bytes(block.text) == vectors[name]
+        return "" if same else f"has other bytes than the vector {name}"
+    return f"promises “{block.promise}”, which means nothing"
+
+
+def check_blocks(root: Path) -> Iterator[str]:
+    vectors: dict[str, str] = {}
+    frames = root / "tests" / "vectors" / "frames.json"
+    if frames.is_file():
+        entries = json.loads(frames.read_text(encoding="utf-8"))["vectors"]
+        vectors = {entry["name"]: entry["hex"] for entry in entries}
+    for page in pages(root):
+        for block in doc_blocks.blocks(page):
+            problem = _problem_with_block(root, block, vectors) if block.promise else ""
+            if problem:
+                yield f"{page.relative_to(root)}:{block.line}: the block {problem}"
+
+
 CHECKS = {
     "functions": check_functions,
     "names": check_names,
     "errors": check_errors,
     "links": check_links,
+    "blocks": check_blocks,
 }
 
 

@@ -69,9 +69,10 @@ class Progress:
                 width = shutil.get_terminal_size().columns - 5
                 print(f"\r\033[K    {line[:width]}", end="", flush=True)
                 self.shown = line
-        elif time.monotonic() - self.since > QUIET_SECONDS:
+        elif time.monotonic() - self.since > QUIET_SECONDS and line != self.shown:
             print(f"    ... {line[:110]}", flush=True)
             self.since = time.monotonic()
+            self.shown = line
 
     def clear(self) -> None:
         if self.terminal:
@@ -133,10 +134,17 @@ def supervise(log: Path, seconds: float, command: list[str]) -> int:
         return status if status >= 0 else 128 - status
 
 
+def interrupt(number: int, frame: object) -> None:
+    """Being ended from outside is the same as Ctrl-C: what was started goes too."""
+    raise KeyboardInterrupt
+
+
 def main(arguments: list[str]) -> int:
     if len(arguments) < 3:
         print(__doc__)
         return 2
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
     try:
         return supervise(Path(arguments[0]), float(arguments[1]), arguments[2:])
     except KeyboardInterrupt:

@@ -85,9 +85,14 @@ fer_status fer_channel_close(fer_channel *channel, fer_channel_closed_cb cb, voi
 
 fer_status fer_channel_abort(fer_channel *channel) {
     FER__TRY(fer__check_channel_any(channel));
+    if (channel->blocking == NULL) {
+        fer__channel_abort(channel);
+        return FER_OK;
+    }
+    FER__TRY(fer__enter(channel->blocking));
     fer__channel_abort(channel);
-    if (channel->blocking != NULL)
-        fer__sync_settle(channel->object.loop);
+    fer__sync_settle(channel->object.loop);
+    fer__leave(channel->blocking);
     return FER_OK;
 }
 
@@ -97,12 +102,21 @@ int fer_channel_is_closing(const fer_channel *channel) {
 
 fer_status fer_channel_get_info(const fer_channel *channel, fer_channel_info *info) {
     fer_channel_info known = FER_CHANNEL_INFO_INIT;
-    FER__TRY(fer__check_channel(channel));
+    fer_status status;
+    FER__TRY(fer__check_channel_any(channel));
     FER__TRY(FER__REQUIRE(info != NULL, "info"));
     if (info->struct_size < sizeof known)
         return fer__fail(FER_EINVAL, "struct_size is %u: set it with FER_CHANNEL_INFO_INIT",
                          (unsigned)info->struct_size);
-    fer__channel_get_info(channel, &known);
+    if (channel->blocking != NULL)
+        FER__TRY(fer__enter(channel->blocking));
+    status = fer__check_open(&channel->object);
+    if (status == FER_OK)
+        fer__channel_get_info(channel, &known);
+    if (channel->blocking != NULL)
+        fer__leave(channel->blocking);
+    if (status != FER_OK)
+        return status;
     known.struct_size = info->struct_size;
     *info = known;
     return FER_OK;

@@ -32,6 +32,17 @@ static inline fer_status fer__check_channel_on_loop(const fer_channel *channel) 
     return fer__check_not_blocking(channel);
 }
 
+/** Begin a call on something blocking. One thread at a time: FER_EBUSY for the second. */
+static inline fer_status fer__enter(fer__blocking *blocking) {
+    if (atomic_flag_test_and_set_explicit(&blocking->busy, memory_order_acquire))
+        return fer__fail(FER_EBUSY, "another thread is in a call on it");
+    return FER_OK;
+}
+
+static inline void fer__leave(fer__blocking *blocking) {
+    atomic_flag_clear_explicit(&blocking->busy, memory_order_release);
+}
+
 /** The caller's options with the defaults filled in; `options` may be NULL. */
 static inline fer_status fer__copy_channel_options(fer_channel_options *known,
                                                    const fer_channel_options *options) {

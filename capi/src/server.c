@@ -42,13 +42,16 @@ fer_loop *fer_server_loop(const fer_server *server) {
 }
 
 fer_status fer_server_close(fer_server *server, fer_server_closed_cb cb, void *user) {
+    fer_status status;
     FER__TRY(check_server_any(server));
     if (server->blocking == NULL)
         return fer__server_close(server, cb, user);
     FER__TRY(FER__REQUIRE(cb == NULL, "cb"));
-    FER__TRY(fer__server_close(server, NULL, NULL));
+    FER__TRY(fer__enter(server->blocking));
+    status = fer__server_close(server, NULL, NULL);
     fer__sync_settle(server->object.loop);
-    return FER_OK;
+    fer__leave(server->blocking);
+    return status;
 }
 
 int fer_server_is_closing(const fer_server *server) {

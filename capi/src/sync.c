@@ -2,17 +2,6 @@
 
 #include "check_channel.h"
 
-/* One thread at a time: FER_EBUSY for the second. */
-static fer_status enter(fer__blocking *blocking) {
-    if (atomic_flag_test_and_set_explicit(&blocking->busy, memory_order_acquire))
-        return fer__fail(FER_EBUSY, "another thread is in a call on it");
-    return FER_OK;
-}
-
-static void leave(fer__blocking *blocking) {
-    atomic_flag_clear_explicit(&blocking->busy, memory_order_release);
-}
-
 static fer_status check_kind(const fer_channel *channel) {
     FER__TRY(fer__check_channel_any(channel));
     if (channel->blocking == NULL)
@@ -24,10 +13,10 @@ static fer_status check_kind(const fer_channel *channel) {
 static fer_status begin(fer_channel *channel) {
     fer_status status;
     FER__TRY(check_kind(channel));
-    FER__TRY(enter(channel->blocking));
+    FER__TRY(fer__enter(channel->blocking));
     status = fer__check_open(&channel->object);
     if (status != FER_OK)
-        leave(channel->blocking);
+        fer__leave(channel->blocking);
     return status;
 }
 
@@ -47,7 +36,7 @@ fer_status fer_sync_send(fer_channel *channel, const fer_bytes *parts, size_t co
     FER__TRY(fer__check_parts(parts, count));
     FER__TRY(begin(channel));
     status = fer__sync_send(channel, parts, count, timeout_ms);
-    leave(channel->blocking);
+    fer__leave(channel->blocking);
     return status;
 }
 
@@ -55,7 +44,7 @@ fer_status fer_sync_flush(fer_channel *channel, int64_t timeout_ms) {
     fer_status status;
     FER__TRY(begin(channel));
     status = fer__sync_flush(channel, timeout_ms);
-    leave(channel->blocking);
+    fer__leave(channel->blocking);
     return status;
 }
 
@@ -64,17 +53,17 @@ fer_status fer_sync_receive(fer_channel *channel, int64_t timeout_ms, fer_messag
     FER__TRY(FER__REQUIRE(message != NULL, "message"));
     FER__TRY(begin(channel));
     status = fer__sync_receive(channel, timeout_ms, message);
-    leave(channel->blocking);
+    fer__leave(channel->blocking);
     return status;
 }
 
 fer_status fer_sync_close(fer_channel *channel, int64_t timeout_ms) {
     fer_status status = FER_OK;
     FER__TRY(check_kind(channel));
-    FER__TRY(enter(channel->blocking));
+    FER__TRY(fer__enter(channel->blocking));
     if (channel->object.state != FER__CLOSED)
         status = fer__sync_close(channel, timeout_ms);
-    leave(channel->blocking);
+    fer__leave(channel->blocking);
     return status;
 }
 
@@ -82,7 +71,7 @@ fer_status fer_sync_fileno(fer_channel *channel, int *fd) {
     FER__TRY(FER__REQUIRE(fd != NULL, "fd"));
     FER__TRY(begin(channel));
     *fd = channel->io.fd;
-    leave(channel->blocking);
+    fer__leave(channel->blocking);
     return FER_OK;
 }
 
@@ -104,10 +93,10 @@ fer_status fer_sync_accept(fer_server *server, int64_t timeout_ms, fer_channel *
     FER__TRY(fer__loop_check(server->object.loop));
     if (server->blocking == NULL)
         return fer__fail(FER_ENOTSUP, "the server is on a loop: it calls back with its channels");
-    FER__TRY(enter(server->blocking));
+    FER__TRY(fer__enter(server->blocking));
     status = fer__check_open(&server->object);
     if (status == FER_OK)
         status = fer__sync_accept(server, timeout_ms, channel);
-    leave(server->blocking);
+    fer__leave(server->blocking);
     return status;
 }

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 const uint8_t hello_bytes[HELLO_SIZE] = {1,   0,   0,   0,    0, 0, 0, 28, 'F', 'E', 'R', 'R',
                                          'U', 'L', 'E', '\n', 0, 1, 0, 1,  0,   0,   0,   0,
@@ -179,6 +181,24 @@ fer_status send_bytes(fer_channel *channel, const void *data, size_t size) {
 
 fer_status send_text(fer_channel *channel, const char *text) {
     return send_bytes(channel, text, strlen(text));
+}
+
+/* Limits. */
+
+static struct rlimit descriptor_limit;
+
+void take_descriptors_away(void) {
+    int lowest = dup(STDERR_FILENO);
+    assert_true(lowest >= 0);
+    raw_close(lowest);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &descriptor_limit), 0);
+    struct rlimit none = descriptor_limit;
+    none.rlim_cur = (rlim_t)lowest;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+void give_descriptors_back(void) {
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &descriptor_limit), 0);
 }
 
 /* Loops. */

@@ -130,6 +130,10 @@ fer_channel_options options_of(fer_wire wire);
 /** "pipe:" and the path of a name in the directory of the test, valid as harness_path(). */
 const char *address_of(const char *name);
 
+/** From now on, until they are given back, no descriptor can be opened in this process. */
+void take_descriptors_away(void);
+void give_descriptors_back(void);
+
 /** Milliseconds of a clock that only goes forward. */
 int64_t now_ms(void);
 

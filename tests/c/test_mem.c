@@ -1,5 +1,6 @@
 /* The allocator hook. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,7 +144,7 @@ static void a_failed_allocation_is_not_live(void **state) {
     fer__free(memory);
 }
 
-enum { THREADS = 2, CHANGES = 200 };
+enum { THREADS = 2, CHANGES = 100 };
 
 static atomic_int stop;
 static atomic_size_t foreign;
@@ -181,6 +182,8 @@ static void *churn(void *user) {
             abort();
         memset(memory, 1, 16);
         fer__free(memory);
+        /* So that there are moments without live memory. */
+        sched_yield();
     }
     return NULL;
 }

@@ -11,7 +11,11 @@ TREE = {
         '#define FER_STATUS_MAP(X) X(FER_OK, 0, "success") X(FER_EINVAL, -1, "invalid argument")\n'
         "FER_API int fer_one(void);\n"
     ),
-    "README.md": "# Read\n\n[errors](docs/errors.md#the-list-of-fer_ok) and [up](#read), [net](https://example.org/x)\n",
+    "README.md": "# Read\n\n[errors](docs/errors.md#the-list-of-fer_ok) and [up](#read), [net](https://example.org/x)\n\n"
+    "<!-- file: a.c -->\n```c\nint a;\nint b;\n```\n\n<!-- part of: a.c -->\n```c\nint b;\n```\n\n"
+    "<!-- vector: one -->\n```text\n01 02  two bytes\n03\n```\n\n<!-- run -->\n```c\nint c;\n```\n",
+    "a.c": "int a;\nint b;\n",
+    "tests/vectors/frames.json": '{"vectors": [{"name": "one", "hex": "010203"}]}',
     "docs/errors.md": (
         "# The list of `FER_OK`\n\n| FER_OK | 0 | success |\n| FER_EINVAL | -1 | invalid argument |\n\n"
         "`fer_one()` and the `fer_loop_*` functions.\n"
@@ -61,6 +65,29 @@ class CheckDocs(unittest.TestCase):
 
     def test_broken_anchor(self):
         self.assertIn("no such heading", self.problems("README.md", "(#read)", "(#write)"))
+
+    def test_block_unlike_its_file(self):
+        self.assertIn("is not what a.c says", self.problems("a.c", "int b", "long b"))
+        self.assertIn("is not what a.c says", self.problems("README.md", "int a;\nint b", "int a;\n\nint b"))
+
+    def test_block_of_no_file(self):
+        self.assertIn(
+            "repeats b.c, which is not there", self.problems("README.md", "part of: a", "part of: b")
+        )
+
+    def test_block_unlike_its_vector(self):
+        self.assertIn("has other bytes", self.problems("README.md", "01 02  ", "01 03  "))
+
+    def test_block_of_no_vector(self):
+        self.assertIn("the vector two, which", self.problems("README.md", "vector: one", "vector: two"))
+
+    def test_program_in_a_language_that_is_not_run(self):
+        self.assertIn(
+            "in 'sh', which no test runs", self.problems("README.md", "run -->\n```c", "run -->\n```sh")
+        )
+
+    def test_unknown_promise(self):
+        self.assertIn("“ran”, which means nothing", self.problems("README.md", "!-- run", "!-- ran"))
 
 
 if __name__ == "__main__":

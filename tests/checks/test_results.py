@@ -142,14 +142,28 @@ class Supervise(unittest.TestCase):
         self.assertEqual(status, 97)
         self.assertIn("out of time", log)
 
+    def test_ended_from_outside(self):
+        program = (
+            "import os, signal; print(os.getpid(), flush=True); os.kill(os.getppid(), 15); signal.pause()"
+        )
+        status, log = self.supervise(60, program)
+        self.assertEqual(status, 130)
+        self.assert_gone(log.split()[0])
+
+    def assert_gone(self, process):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+        except OSError:
+            return
+        self.assertIn(state, "ZX")
+
     def test_left_behind(self):
         child = "import signal; signal.pause()"
         program = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {child!r}]).pid)"
         status, log = self.supervise(60, program)
         self.assertEqual(status, 96)
         self.assertIn("left running:", log)
-        process = Path("/proc") / log.split()[0] / "stat"
-        self.assertTrue(not process.exists() or process.read_text(encoding="utf-8").split()[2] == "Z")
+        self.assert_gone(log.split()[0])
 
 
 if __name__ == "__main__":

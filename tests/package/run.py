@@ -10,6 +10,7 @@ MODE: install       install BUILD under WORK, then move the tree elsewhere, so t
       pkgconfig_static
       absolute      the .pc file of a build whose LIBDIR is absolute and outside of the prefix
       version       find_package refuses another major version
+      command       the installed command ferrule, with the library beside it
       contents      what is installed, and what is not
       subdirectory  add_subdirectory
 """
@@ -164,6 +165,16 @@ class Check:
         if done.returncode == 0 or "compatible with requested version" not in done.stdout:
             raise SystemExit("find_package took a version that it must refuse")
 
+    def command(self) -> None:
+        env = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+        output = run(self.prefix / "bin" / "ferrule", "--version", env=env)
+        if self.version not in output:
+            raise SystemExit(f"ferrule --version said {output!r}")
+        loaded = run("ldd", self.prefix / "bin" / "ferrule", env=env)
+        found = re.search(r"libferrule\.so\.1 => (\S+)", loaded)
+        if not found or Path(found.group(1)).resolve().parent != self.library.resolve():
+            raise SystemExit("the command does not use the library that was installed with it")
+
     def contents(self) -> None:
         headers = {str(path.relative_to(self.source / "capi/include"))
                    for path in (self.source / "capi/include").rglob("*.h")}  # fmt: skip
@@ -200,6 +211,7 @@ def main(arguments: list[str]) -> int:
         "pkgconfig_static": check.pkgconfig_static,
         "absolute": check.absolute,
         "version": check.refuse_version,
+        "command": check.command,
         "contents": check.contents,
         "subdirectory": check.subdirectory,
     }

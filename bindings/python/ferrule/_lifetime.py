@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Disposable(Protocol):
-    """Something that holds a loop."""
+    """Something that has a loop, or a socket file."""
 
     def dispose(self) -> None:
         """End it. Doing it twice is allowed."""

@@ -269,11 +269,12 @@ class Channel:
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
         if not hasattr(self, "_c"):
             return  # It was never made.
-        if not self._ending:
-            warn(f"unclosed channel {self!r}", ResourceWarning, source=self, stacklevel=2)
-        _ferrule.fer_channel_unref(self._c)
+        c, self._c = self._c, None  # type: ignore[assignment]  # Whoever is told may keep this object.
+        _ferrule.fer_channel_unref(c)
         if not self._closed:
             self._embedded.leave_from_anywhere()
+        if not self._ending:
+            warn(f"unclosed channel {self!r}", ResourceWarning, source=self, stacklevel=2)
 
 
 def _with_detail(status: int) -> tuple[int, str]:

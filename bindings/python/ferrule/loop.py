@@ -227,10 +227,12 @@ class Loop:
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
         if not hasattr(self, "_active"):
             return  # It was never made.
-        if not self._closed:
+        unclosed = not self._closed
+        self.dispose()
+        c, self._c = self._c, None  # type: ignore[assignment]  # Whoever is told may keep this object.
+        _ferrule.fer_loop_unref(c)
+        if unclosed:
             warn(f"unclosed loop {self!r}", ResourceWarning, source=self, stacklevel=2)
-            self.dispose()
-        _ferrule.fer_loop_unref(self._c)
 
 
 def _after_fork() -> None:

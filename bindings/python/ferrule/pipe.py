@@ -137,9 +137,10 @@ class Pipe:
         """Connect to a listening pipe.
 
         name: as for ``bind()``.
-        callback: ``callback(pipe, error)``.
+        callback: ``callback(pipe, error)``: FER_ENOENT, FER_ECONNREFUSED, FER_EACCES and others by what is
+        wrong with the name.
 
-        Raises NotFoundError, RefusedError, AccessError and whatever else can be known at once.
+        Raises InvalidArgumentError for a name that cannot be one; Error FER_EISCONN, FER_EALREADY.
         Source: ``fer_pipe_connect``; pyuv ``Pipe.connect``.
         """
         _require_callable(callback)
@@ -309,9 +310,10 @@ class Pipe:
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
         if not hasattr(self, "_closed"):
             return  # It was never made.
+        c, self._c = self._c, None  # type: ignore[assignment]  # Whoever is told may keep this object.
+        _ferrule.fer_handle_unref(c)
         if not self._closed and not self._loop.closed:
             warn(f"unclosed pipe {self!r}", ResourceWarning, source=self, stacklevel=2)
-        _ferrule.fer_handle_unref(self._c)
 
 
 def _require_callable(callback: Any) -> None:

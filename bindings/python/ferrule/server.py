@@ -164,11 +164,12 @@ class Server:
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
         if not hasattr(self, "_c"):
             return  # It was never made.
-        if not self._ending:
-            warn(f"unclosed server {self!r}", ResourceWarning, source=self, stacklevel=2)
-        _ferrule.fer_server_unref(self._c)
+        c, self._c = self._c, None  # type: ignore[assignment]  # Whoever is told may keep this object.
+        _ferrule.fer_server_unref(c)
         if not self._closed:
             self._embedded.leave_from_anywhere()
+        if not self._ending:
+            warn(f"unclosed server {self!r}", ResourceWarning, source=self, stacklevel=2)
 
 
 def listen(address: Address, handler: Handler, **options: Unpack[_options.Options]) -> Opening[Server]:

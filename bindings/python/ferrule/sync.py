@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-from . import _ferrule, _options, error
+from . import _ferrule, _lifetime, _options, error
 from ._time import Deadline
 from .channel import Address
 
@@ -201,9 +201,10 @@ class Channel:
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
         if not hasattr(self, "_one"):
             return  # It was never made.
+        c, self._c = self._c, None  # type: ignore[assignment]  # Whoever is told may keep this object.
+        _ferrule.fer_channel_unref(c)
         if not self._closed:
             warn(f"unclosed channel {self!r}", ResourceWarning, source=self, stacklevel=2)
-        _ferrule.fer_channel_unref(self._c)
 
 
 class Server:
@@ -220,6 +221,7 @@ class Server:
         self._closed = False
         self._one = _Exclusive("server")
         self._address = _ferrule.fer_server_address(c)
+        _lifetime.watch(self)
 
     def accept(self, timeout: float | None = None) -> Channel:
         """Wait for the next client.
@@ -251,6 +253,14 @@ class Server:
             _ferrule.fer_server_close(self._c, None)
             self._closed = True
 
+    def dispose(self) -> None:
+        """Remove the socket file at the interpreter's end, unless a thread still accepts."""
+        if not self._closed:
+            try:
+                self.close()
+            except error.Error:
+                pass  # FER_EBUSY; or FER_EFORK: it is the parent's.
+
     @property
     def closed(self) -> bool:
         """Whether ``close()`` was called."""
@@ -276,9 +286,10 @@ class Server:
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
         if not hasattr(self, "_address"):
             return  # It was never made.
+        c, self._c = self._c, None  # type: ignore[assignment]  # Whoever is told may keep this object.
+        _ferrule.fer_server_unref(c)
         if not self._closed:
             warn(f"unclosed server {self!r}", ResourceWarning, source=self, stacklevel=2)
-        _ferrule.fer_server_unref(self._c)
 
 
 def connect(

@@ -303,7 +303,8 @@ FER_API fer_status fer_channel_close(fer_channel *channel, fer_channel_closed_cb
  * Ownership: the caller's reference stays the caller's.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL; FER_ETHREAD; FER_EFORK.
+ * @return FER_OK; FER_EINVAL; FER_EBUSY while another thread is in a call on a blocking channel;
+ *         FER_ETHREAD; FER_EFORK.
  * Seed: none.
  */
 FER_API fer_status fer_channel_abort(fer_channel *channel);
@@ -328,7 +329,8 @@ FER_API int fer_channel_is_closing(const fer_channel *channel);
  * Ownership: nothing changes hands.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * @return FER_OK; FER_EINVAL; FER_EBUSY while another thread is in a call on a blocking channel;
+ *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
  * Seed: none.
  */
 FER_API fer_status fer_channel_get_info(const fer_channel *channel, fer_channel_info *info);

@@ -96,8 +96,9 @@ FER_API fer_loop *fer_server_loop(const fer_server *server);
  * Ownership: the caller's reference stays the caller's.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL; FER_ENOMEM (nothing was done); FER_ECLOSED when the loop is closed and
- *         cannot call `cb`; FER_ETHREAD; FER_EFORK.
+ * @return FER_OK; FER_EINVAL; FER_ENOMEM (nothing was done); FER_EBUSY while another thread is in a call
+ *         on a blocking server; FER_ECLOSED when the loop is closed and cannot call `cb`; FER_ETHREAD;
+ *         FER_EFORK.
  * Seed: none.
  */
 FER_API fer_status fer_server_close(fer_server *server, fer_server_closed_cb cb, void *user);

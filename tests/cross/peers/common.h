@@ -1,5 +1,5 @@
 /**
- * What the roles of the C peer share: its arguments, the contents of messages, and its output.
+ * The C peer: its arguments, the contents of messages, and its output.
  * ../README.md describes them.
  */
 #ifndef FERRULE_PEER_COMMON_H
@@ -23,9 +23,12 @@ struct runs {
     size_t room;
 };
 
+enum action { ACTION_ECHO, ACTION_COLLECT, ACTION_SEND, ACTION_PING };
+
 struct arguments {
-    const char *role;
+    int listens;
     const char *address;
+    enum action action;
     struct runs sizes;
     fer_channel_options channel;
     int hold;
@@ -41,8 +44,18 @@ struct result {
     fer_status error; /**< why there was no connection */
 };
 
-#define RESULT_INIT \
-    { {NULL, 0, 0}, 0, -1, FER_OK, FER_OK }
+struct peer {
+    const struct arguments *arguments;
+    fer_loop *loop;
+    fer_server *server;
+    fer_channel *channel; /**< the present one, until its end begins */
+    struct result result;
+    int held;      /**< receive nothing yet */
+    size_t run;    /**< position in arguments->sizes */
+    size_t of_run; /**< messages of that run that were sent */
+    size_t sent;   /**< messages that were sent */
+    size_t on_way; /**< of them, those that the kernel does not have yet */
+};
 
 /** Add one message. Ends the process when there is no memory. */
 void runs_add(struct runs *runs, size_t size, size_t count);
@@ -72,10 +85,13 @@ void give_up(fer_status status, const char *what);
  */
 void watch_input(fer_loop *loop, fer_posted_cb on_line, fer_posted_cb on_end, void *user);
 
-/** The roles. */
-void run_echo(const struct arguments *arguments);
-void run_collect(const struct arguments *arguments);
-void run_ping(const struct arguments *arguments);
-void run_send(const struct arguments *arguments);
+/** A channel is open: start what is to be done with it. Takes the reference. */
+void peer_start(struct peer *peer, fer_channel *channel);
+
+/** Start to receive on the present channel. */
+void peer_receive(struct peer *peer);
+
+/** Close a channel in an orderly way, once. */
+void peer_end(struct peer *peer, fer_channel *channel);
 
 #endif

@@ -5,25 +5,90 @@
 
 #include "common.h"
 
+static void on_connected(fer_channel *channel, fer_status status, void *user) {
+    struct peer *peer = user;
+
+    if (status != FER_OK) {
+        peer->result.error = status;
+        peer_end(peer, channel);
+        return;
+    }
+    peer_start(peer, channel);
+}
+
+static void on_client(fer_server *server, fer_status status, fer_channel *channel, void *user) {
+    struct peer *peer = user;
+
+    if (status != FER_OK) {
+        /* A client that failed its handshake is none. */
+        return;
+    }
+    /* A channel that nobody receives on does not hold the loop; until the line comes, the server does. */
+    if (peer->arguments->action != ACTION_ECHO && !peer->held) {
+        fer_server_close(server, NULL, NULL);
+    }
+    peer_start(peer, channel);
+}
+
+static void on_line(fer_loop *loop, fer_status status, void *user) {
+    struct peer *peer = user;
+
+    (void)loop;
+    if (status == FER_OK && peer->held) {
+        peer->held = 0;
+        if (peer->channel != NULL) {
+            peer_receive(peer);
+            fer_server_close(peer->server, NULL, NULL);
+        }
+    }
+}
+
+static void on_input_end(fer_loop *loop, fer_status status, void *user) {
+    struct peer *peer = user;
+
+    if (status != FER_OK) {
+        return;
+    }
+    fer_loop_close_objects(loop);
+    if (peer->channel != NULL) {
+        peer_end(peer, peer->channel);
+    }
+}
+
 static int usage(void) {
-    fprintf(stderr, "usage: ferrule_peer echo|collect|ping|send ADDRESS [SIZES] [--wire WIRE] "
-                    "[--max-message BYTES] [--hold] [--stay]\n");
+    fprintf(stderr, "usage: ferrule_peer listen|connect ADDRESS echo|collect|send|ping [SIZES] "
+                    "[--wire WIRE] [--max-message BYTES] [--hold] [--stay]\n");
     return 2;
 }
 
-static int parse(struct arguments *arguments, int argc, char **argv) {
-    int i = 3;
+static int parse_action(const char *text, enum action *action) {
+    static const char *const names[] = {"echo", "collect", "send", "ping"};
 
-    if (argc < 3) {
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *action = (enum action)i;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int parse(struct arguments *arguments, int argc, char **argv) {
+    int i = 4;
+
+    if (argc < 4 || !parse_action(argv[3], &arguments->action)) {
         return 0;
     }
-    arguments->role = argv[1];
+    arguments->listens = strcmp(argv[1], "listen") == 0;
+    if (!arguments->listens && strcmp(argv[1], "connect") != 0) {
+        return 0;
+    }
     arguments->address = argv[2];
-    if (strcmp(arguments->role, "ping") == 0 || strcmp(arguments->role, "send") == 0) {
-        if (argc < 4 || !runs_parse(&arguments->sizes, argv[3])) {
+    if (arguments->action == ACTION_SEND || arguments->action == ACTION_PING) {
+        if (argc < 5 || !runs_parse(&arguments->sizes, argv[4])) {
             return 0;
         }
-        i = 4;
+        i = 5;
     }
     for (; i < argc; i++) {
         if (strcmp(argv[i], "--hold") == 0) {
@@ -42,12 +107,47 @@ static int parse(struct arguments *arguments, int argc, char **argv) {
     return 1;
 }
 
+static void run(const struct arguments *arguments) {
+    struct peer peer;
+    fer_status status;
+
+    memset(&peer, 0, sizeof peer);
+    peer.arguments = arguments;
+    peer.held = arguments->hold;
+    peer.result.bad = -1;
+    status = fer_loop_new(&peer.loop);
+    if (status != FER_OK) {
+        give_up(status, "loop");
+    }
+    if (arguments->listens) {
+        status = fer_server_listen(peer.loop, arguments->address, &arguments->channel, on_client,
+                                   &peer, NULL, &peer.server);
+    } else {
+        status = fer_channel_connect(peer.loop, arguments->address, &arguments->channel,
+                                     on_connected, &peer, &peer.channel);
+    }
+    if (status != FER_OK) {
+        give_up(status, arguments->address);
+    }
+    watch_input(peer.loop, on_line, on_input_end, &peer);
+    if (arguments->listens) {
+        say("ready");
+    }
+    status = fer_loop_run(peer.loop);
+    if (status != FER_OK) {
+        give_up(status, "run");
+    }
+    say_result(&peer.result);
+    fer_server_unref(peer.server);
+    status = fer_loop_close(peer.loop);
+    if (status != FER_OK) {
+        give_up(status, "close the loop");
+    }
+    fer_loop_unref(peer.loop);
+    free(peer.result.runs.items);
+}
+
 int main(int argc, char **argv) {
-    static const struct {
-        const char *name;
-        void (*run)(const struct arguments *arguments);
-    } roles[] = {
-        {"echo", run_echo}, {"collect", run_collect}, {"ping", run_ping}, {"send", run_send}};
     static const fer_channel_options defaults = FER_CHANNEL_OPTIONS_INIT;
     struct arguments arguments;
 
@@ -56,12 +156,7 @@ int main(int argc, char **argv) {
     if (!parse(&arguments, argc, argv)) {
         return usage();
     }
-    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
-        if (strcmp(arguments.role, roles[i].name) == 0) {
-            roles[i].run(&arguments);
-            free(arguments.sizes.items);
-            return 0;
-        }
-    }
-    return usage();
+    run(&arguments);
+    free(arguments.sizes.items);
+    return 0;
 }

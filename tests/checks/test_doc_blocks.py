@@ -1,0 +1,68 @@
+"""The blocks of the pages must be found as they stand there."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import doc_blocks
+
+PAGE = """# Page
+
+<!-- file: a/b.c -->
+```c
+int x;
+```
+
+```sh
+ls
+```
+
+<!-- run -->
+```python
+print(1)
+
+print(2)
+```
+
+It prints this:
+
+<!-- prints -->
+```text
+1
+2
+```
+"""
+
+
+class DocBlocks(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.page = Path(folder.name) / "page.md"
+        self.page.write_text(PAGE, encoding="utf-8")
+
+    def test_blocks(self):
+        found = [
+            (block.line, block.language, block.promise, block.text) for block in doc_blocks.blocks(self.page)
+        ]
+        self.assertEqual(
+            found,
+            [
+                (4, "c", "file: a/b.c", "int x;\n"),
+                (8, "sh", "", "ls\n"),
+                (13, "python", "run", "print(1)\n\nprint(2)\n"),
+                (22, "text", "prints", "1\n2\n"),
+            ],
+        )
+
+    def test_programs(self):
+        (program,) = doc_blocks.programs(self.page, "python")
+        self.assertEqual((program.block.line, program.prints), (13, "1\n2\n"))
+        self.assertEqual(doc_blocks.programs(self.page, "c"), [])
+
+    def test_vector_bytes(self):
+        self.assertEqual(doc_blocks.vector_bytes("01 00  HELLO, one\n0a\n\n  ff 00   end\n"), "01000aff00")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,49 @@
+"""What the tests between languages share."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from harness import PEERS, Program  # noqa: E402
+
+Start = Callable[..., Program]
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder of a short name: pytest's own are too long for a socket file on some systems."""
+    folder = Path(tempfile.mkdtemp(prefix="ferrule-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts programs, and ends them with the test."""
+    programs: list[Program] = []
+
+    def run(*command: str, **options: object) -> Program:
+        program = Program(command, **options)  # type: ignore[arg-type]
+        programs.append(program)
+        return program
+
+    yield run
+    for program in reversed(programs):
+        program.stop()
+
+
+@pytest.fixture
+def peer(start: Start) -> Start:
+    """Starts the peer program of a language: peer("c", "listen", "echo")."""
+
+    def run(language: str, *arguments: object) -> Program:
+        return start(*PEERS[language], *map(str, arguments))
+
+    return run

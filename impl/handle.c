@@ -34,7 +34,8 @@ static void abort_handle(fer__object *object) {
     object->state = FER__CLOSING;
     if (handle->listener != NULL)
         fer__listener_stop(handle->listener);
-    fer__os_unbind_pipe(&handle->bound);
+    if (handle->bound != NULL)
+        fer__os_unbind_pipe(handle->bound);
     fer__ipc_drop(handle);
     fer__sendq_drop(&handle->out, &object->loop->pool);
     fer__callback_retire(&handle->in);
@@ -50,6 +51,7 @@ static void call_closed(fer__object *object, void (*cb)(void), void *user) {
 static void destroy(fer__object *object) {
     fer_handle *handle = from_object(object);
     fer__free(handle->listener);
+    fer__free(handle->bound);
     fer__free(handle->ipc);
     fer__free(handle->udp);
 }
@@ -133,7 +135,8 @@ fer_status fer__handle_detach(fer_handle *handle, fer__fd *fd) {
     *fd = handle->io.fd;
     handle->io.fd = FER__NO_FD;
     /* The socket goes on, and so does its name. */
-    handle->bound.keep = 1;
+    if (handle->bound != NULL)
+        handle->bound->keep = 1;
     abort_handle(&handle->object);
     return FER_OK;
 }

@@ -63,7 +63,7 @@ struct fer_handle {
     fer__listener *listener; /**< NULL unless it listens */
     fer__ipc *ipc;           /**< NULL unless a pipe with FER_PIPE_IPC */
     fer__udp *udp;           /**< NULL unless UDP */
-    fer__bound bound;
+    fer__bound *bound;       /**< NULL unless a pipe that was bound to a name */
 };
 
 /** Pieces of bytes in the system's form; on the heap when there are many. NULL on no memory. */

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "handle.h"
+#include "mem.h"
 #include "status.h"
 
 enum { BOUND_BACKLOG = 511, DEFAULT_MODE = 0600 };
@@ -25,16 +26,23 @@ fer_status fer__pipe_bind(fer_handle *pipe, const char *name, size_t size,
                           const fer_bind_options *options) {
     uint32_t mode = options->mode == 0 ? (uint32_t)DEFAULT_MODE : options->mode;
     int keep = (options->flags & FER_BIND_KEEP_FILE) != 0;
+    fer__bound *bound;
     fer_status status = fer__os_check_name(name, size);
     if (status == FER_OK)
         status = make_socket(pipe);
     if (status != FER_OK)
         return status;
-    status = fer__os_bind_pipe(pipe->io.fd, name, size, mode, keep, BOUND_BACKLOG, &pipe->bound);
+    bound = fer__zalloc(sizeof *bound);
+    if (bound == NULL)
+        status = fer__fail_plain(FER_ENOMEM);
+    else
+        status = fer__os_bind_pipe(pipe->io.fd, name, size, mode, keep, BOUND_BACKLOG, bound);
     if (status != FER_OK) {
+        fer__free(bound);
         drop_socket(pipe);
         return status;
     }
+    pipe->bound = bound;
     pipe->phase = FER__PHASE_BOUND;
     return FER_OK;
 }
@@ -77,14 +85,14 @@ fer_status fer__pipe_name(const fer_handle *pipe, int peer, char *buffer, size_t
     if (pipe->io.fd == FER__NO_FD)
         return fer__fail(FER_EBADF, "the pipe is not open yet");
     /* What was asked for; the socket may know the path in a shorter form. */
-    if (peer || pipe->bound.path == NULL)
+    if (peer || pipe->bound == NULL || pipe->bound->path == NULL)
         return fer__os_pipe_name(pipe->io.fd, peer, buffer, size);
-    length = strlen(pipe->bound.path);
+    length = strlen(pipe->bound->path);
     if (length + 1 > *size) {
         *size = length + 1;
         return fer__fail_plain(FER_ENOBUFS);
     }
-    memcpy(buffer, pipe->bound.path, length + 1);
+    memcpy(buffer, pipe->bound->path, length + 1);
     *size = length;
     return FER_OK;
 }

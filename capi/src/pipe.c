@@ -75,9 +75,9 @@ fer_status fer_pipe_pending_instances(fer_handle *pipe, int32_t count) {
 fer_status fer_pipe_chmod(fer_handle *pipe, uint32_t mode) {
     FER__TRY(fer__check_pipe(pipe));
     FER__TRY(FER__REQUIRE((mode & ~0777u) == 0, "mode"));
-    if (pipe->bound.file == NULL)
+    if (pipe->bound == NULL || pipe->bound->file == NULL)
         return fer__fail(FER_EINVAL, "the pipe is not bound to a path");
-    return fer__os_chmod_pipe(&pipe->bound, mode);
+    return fer__os_chmod_pipe(pipe->bound, mode);
 }
 
 fer_status fer_pipe_peer_credentials(const fer_handle *pipe, fer_credentials *who) {

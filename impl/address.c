@@ -195,7 +195,7 @@ static fer_status split_tcp(fer__span rest, fer__address *address, fer__span *po
 
 static fer_status parse_tcp(fer__span rest, fer__address *address) {
     address->transport = FER__TRANSPORT_TCP;
-    fer__span port;
+    fer__span port = {NULL, 0};
     fer_status status = split_tcp(rest, address, &port);
     if (status != FER_OK)
         return status;
@@ -230,7 +230,7 @@ fer_status fer__address_parse(const char *text, fer__address *address) {
         return fer__fail(FER_EINVAL, "the address is NULL");
     memset(address, 0, sizeof *address);
     address->fd = -1;
-    fer__span rest;
+    fer__span rest = {NULL, 0};
     if (take_scheme(text, "pipe:", &rest))
         return parse_pipe(rest, address);
     if (take_scheme(text, "fifo:", &rest))

@@ -6,8 +6,7 @@
 
 enum {
     PARTS_ON_STACK = 16,
-    SENT_BATCH =
-        64 /* completions in one turn of what completions sent, so that others get theirs */
+    SENT_BATCH = 64 /* completions in one turn of what completions sent: others get theirs */
 };
 
 void fer__channel_break(fer_channel *channel, fer_status status) {

@@ -38,8 +38,8 @@ fer_status fer__os_check_pipe(fer__fd fd);
 /** Whether the socket listens. */
 int fer__os_is_listening(fer__fd fd);
 
-/** Make the system's buffers for sending as large as `size` bytes if it allows that. Never fails. */
-void fer__os_want_send_buffer(fer__fd fd, int size);
+/** Make the system's buffer for sending as large as `wanted` bytes if it allows that. Never fails. */
+void fer__os_want_send_buffer(fer__fd fd, int wanted);
 
 /** The O_NONBLOCK state: 1 or 0; negative when `fd` is bad. */
 int fer__os_get_nonblocking(fer__fd fd);

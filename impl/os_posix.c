@@ -121,6 +121,7 @@ fer_status fer__os_check_pipe(fer__fd fd) {
         struct sockaddr any;
         struct sockaddr_storage room;
     } name;
+    memset(&name, 0, sizeof name);
     size = sizeof name;
     if (getsockname(fd, &name.any, &size) != 0)
         return fer__os_finish(saved, errno);

@@ -89,7 +89,8 @@ static int take_lock(fer__fd fd) {
 
 /** Open the directory of the place, and lock it if that can be done. */
 static int place_enter(struct place *place) {
-    int lockable;
+    int lockable = 0;
+    place->locked = 0;
     place->fd = open_directory(place->directory, &lockable);
     if (place->fd < 0)
         return errno;

@@ -3,6 +3,7 @@
 #include "mem.h"
 
 void fer__pool_free(fer__pool *pool) {
+    int i;
     while (pool->nodes != NULL) {
         fer__node *node = pool->nodes;
         pool->nodes = node->next;
@@ -14,7 +15,8 @@ void fer__pool_free(fer__pool *pool) {
         fer__free(block);
     }
     fer__free(pool->read_buffer);
-    fer__free(pool->body);
+    for (i = 0; i < FER__POOL_BODIES; i++)
+        fer__free(pool->bodies[i]);
     *pool = (fer__pool){0};
 }
 
@@ -65,10 +67,14 @@ uint8_t *fer__pool_read_buffer(fer__pool *pool) {
 }
 
 uint8_t *fer__pool_body(fer__pool *pool, size_t size, size_t *capacity) {
-    uint8_t *body = pool->body;
-    if (body != NULL && pool->body_size >= size) {
-        *capacity = pool->body_size;
-        pool->body = NULL;
+    int i;
+    for (i = 0; i < FER__POOL_BODIES; i++) {
+        uint8_t *body = pool->bodies[i];
+        if (body == NULL || pool->body_sizes[i] < size)
+            continue;
+        *capacity = pool->body_sizes[i];
+        pool->bodies[i] = NULL;
+        pool->body_sizes[i] = 0;
         return body;
     }
     *capacity = size;
@@ -76,13 +82,17 @@ uint8_t *fer__pool_body(fer__pool *pool, size_t size, size_t *capacity) {
 }
 
 void fer__pool_give_body(fer__pool *pool, uint8_t *body, size_t capacity) {
+    int least = 0;
+    int i;
     if (body == NULL)
         return;
-    if (capacity > FER__POOL_BODY || (pool->body != NULL && pool->body_size >= capacity)) {
+    for (i = 1; i < FER__POOL_BODIES; i++)
+        least = pool->body_sizes[i] < pool->body_sizes[least] ? i : least;
+    if (capacity > FER__POOL_BODY || pool->body_sizes[least] >= capacity) {
         fer__free(body);
         return;
     }
-    fer__free(pool->body);
-    pool->body = body;
-    pool->body_size = capacity;
+    fer__free(pool->bodies[least]);
+    pool->bodies[least] = body;
+    pool->body_sizes[least] = capacity;
 }

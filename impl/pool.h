@@ -12,7 +12,8 @@ enum {
     FER__POOL_BLOCKS = 32,       /**< blocks kept: 2 MiB */
     FER__POOL_NODES = 1024,      /**< nodes kept */
     FER__READ_SIZE = 256 * 1024, /**< the buffer that all reads of a loop share */
-    FER__POOL_BODY = 4 << 20     /**< the largest body buffer kept */
+    FER__POOL_BODY = 4 << 20,    /**< the largest body buffer kept */
+    FER__POOL_BODIES = 2         /**< kept: one is delivered while the next is filled */
 };
 
 /** A small piece of memory, large enough for every kind of node that the library queues. */
@@ -27,9 +28,9 @@ typedef struct fer__pool {
     size_t node_count;
     fer__node *blocks; /**< the first bytes of a free block link it */
     size_t block_count;
-    uint8_t *read_buffer; /**< FER__READ_SIZE bytes, made at the first read */
-    uint8_t *body;        /**< one spare body buffer */
-    size_t body_size;
+    uint8_t *read_buffer;              /**< FER__READ_SIZE bytes, made at the first read */
+    uint8_t *bodies[FER__POOL_BODIES]; /**< spare body buffers, or NULL */
+    size_t body_sizes[FER__POOL_BODIES];
 } fer__pool;
 
 void fer__pool_free(fer__pool *pool);

@@ -5,7 +5,10 @@
 #include "mem.h"
 #include "status.h"
 
-enum { WAITS_ON_STACK = 16 };
+enum {
+    WAITS_ON_STACK = 16,
+    LATE_READS = 16 /* once the time is up; a busy peer could go on for ever */
+};
 
 /* The kernel's limit for a read that has none; what comes of it is tried again. */
 #define FER__LONG_WAIT_MS ((int64_t)1000 * 1000 * 1000)
@@ -51,6 +54,7 @@ static fer_status wait_and_serve(fer_loop *loop, fer__wait *waits, fer__io **ios
     return FER_OK;
 }
 
+/* FER_ETIMEDOUT when the time is up, whatever else there is to do: a busy peer must not take more of it. */
 static fer_status turn(fer_loop *loop, int64_t limit) {
     fer__wait few_waits[WAITS_ON_STACK];
     fer__io *few_ios[WAITS_ON_STACK];
@@ -71,9 +75,8 @@ static fer_status turn(fer_loop *loop, int64_t limit) {
     }
     fer__deadline_run(loop);
     fer__loop_run_ready(loop);
-    /* What has come counts, also when it came with the end of the time. */
-    if (status == FER_ETIMEDOUT && left != 0)
-        return FER_OK;
+    if (status == FER_OK || status == FER_ETIMEDOUT)
+        status = left == 0 ? FER_ETIMEDOUT : FER_OK;
     return status == FER_OK ? FER_OK : fer__fail_plain(status);
 }
 
@@ -123,8 +126,9 @@ fer_status fer__sync_connect(const char *address, const fer_channel_options *opt
     fer__sync_settle(loop);
     while (status == FER_OK && !result.done)
         status = turn(loop, limit);
-    if (status == FER_OK && result.status != FER_OK)
-        status = fer__fail(result.status, "%s", result.detail);
+    /* What has come counts, also when it came with the end of the time. */
+    if (result.done)
+        status = result.status == FER_OK ? FER_OK : fer__fail(result.status, "%s", result.detail);
     if (status != FER_OK) {
         char detail[160];
         /* The user's callback data is on this stack: it must not be told later. */
@@ -237,7 +241,9 @@ fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_messa
     fer_loop *loop = channel->object.loop;
     size_t *next = &channel->blocking->next;
     int64_t limit = timeout_ms > 0 ? fer__deadline_after(timeout_ms) : timeout_ms;
+    int64_t left = timeout_ms;
     int first = 1;
+    int late = 0;
     if (*next == loop->batch.count) {
         fer__channel_batch_done(channel);
         *next = 0;
@@ -246,14 +252,19 @@ fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_messa
         fer_status status;
         if (channel->ended)
             return fer__fail_plain(channel->end);
-        if (timeout_ms != 0 && channel->out.queued == 0 && (first || timeout_ms < 0))
-            status = read_and_wait(channel, timeout_ms);
+        if (!first)
+            left = time_left(limit);
+        if (left == 0 && late++ == LATE_READS)
+            return fer__fail_plain(FER_ETIMEDOUT);
+        if (left != 0 && channel->out.queued == 0 && (first || left < 0))
+            status = read_and_wait(channel, left);
         else
-            status = wait_and_read(channel, timeout_ms > 0 ? time_left(limit) : timeout_ms);
+            status = wait_and_read(channel, left);
         first = 0;
         fer__sync_settle(loop);
-        if (status == FER_ETIMEDOUT || status == FER_EINTR || status == FER_ENOMEM)
-            return fer__fail_plain(status);
+        /* What came before the end of the channel is handed out first. */
+        if (status != FER_OK && status != FER_EAGAIN && *next == loop->batch.count)
+            return status;
     }
     *message = loop->batch.messages[(*next)++];
     return FER_OK;
@@ -271,9 +282,9 @@ fer_status fer__sync_close(fer_channel *channel, int64_t timeout_ms) {
     fer__sync_settle(loop);
     while (status == FER_OK && channel->object.state != FER__CLOSED)
         status = turn(loop, limit);
-    if (status == FER_EINTR)
-        return status;
     if (channel->object.state != FER__CLOSED) {
+        if (status == FER_EINTR)
+            return status;
         fer__channel_tear_down(channel, status);
         fer__sync_settle(loop);
     }
@@ -311,14 +322,15 @@ fer_status fer__sync_accept(fer_server *server, int64_t timeout_ms, fer_channel 
     int64_t limit = fer__deadline_after(timeout_ms);
     fer_loop *loop = NULL;
     fer_status status = fer__loop_new_blocking(&loop);
+    if (status != FER_OK)
+        return status;
     server->trouble = FER_OK;
     while (status == FER_OK && fer__link_alone(&server->accepted) && server->trouble == FER_OK)
         status = turn(server->object.loop, limit);
-    if (status == FER_OK && fer__link_alone(&server->accepted))
-        status = fer__fail_plain(server->trouble);
-    if (status != FER_OK) {
-        if (loop != NULL)
-            fer__loop_unref(loop);
+    if (fer__link_alone(&server->accepted)) {
+        if (status == FER_OK)
+            status = fer__fail_plain(server->trouble);
+        fer__loop_unref(loop);
         return status;
     }
     *out = FER__CONTAINER(server->accepted.next, fer_channel, object.reap);

@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 2
     files: dict[str, list[int]] = {}
-    for data in sorted((Path(arguments[0]) / "capi").rglob("*.gcda")):
+    for data in sorted((Path(arguments[0]).resolve() / "capi").rglob("*.gcda")):
         for report in measure(data):
             for file in report["files"]:  # type: ignore[attr-defined]
                 path = Path(file["file"]).resolve()

@@ -211,7 +211,7 @@ uint8_t *harness_bytes(const char *digits, size_t *size) {
         int low = high < 0 ? -1 : digit_of(at[1]);
         if (low < 0)
             fail_msg("\"%s\" are not hexadecimal digits in pairs", digits);
-        bytes[count++] = (uint8_t)(high << 4 | low);
+        bytes[count++] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
         at++;
     }
     *size = count;

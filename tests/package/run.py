@@ -11,15 +11,19 @@ MODE: install       install BUILD under WORK, then move the tree elsewhere, so t
       absolute      the .pc file of a build whose LIBDIR is absolute and outside of the prefix
       version       find_package refuses another major version
       command       the installed command ferrule, with the library beside it
+      wheel         the Python package, made by pip, in a new virtual environment
+      npm           the Node package, installed by npm into a new project
       contents      what is installed, and what is not
       subdirectory  add_subdirectory
 """
 
+import atexit
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Optional
 
@@ -175,6 +179,52 @@ class Check:
         if not found or Path(found.group(1)).resolve().parent != self.library.resolve():
             raise SystemExit("the command does not use the library that was installed with it")
 
+    def wheel(self) -> None:
+        folder = fresh(self.work / "wheel")
+        python = Path(cmake_variable(self.build, "Python3_EXECUTABLE"))
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        env["PATH"] = f"{python.parent}:{env['PATH']}"
+        pip = ["-m", "pip", "--disable-pip-version-check"]
+        # Offline: what the build needs is in the environment that runs the tests.
+        options = ["--no-index", "--no-deps"]
+        run(python, *pip, "wheel", *options, "--no-build-isolation", "-w", folder,
+            self.source / "bindings" / "python", env=env)  # fmt: skip
+        wheels = [path.name for path in folder.glob("*.whl")]
+        if len(wheels) != 1 or not wheels[0].startswith(f"ferrule-{self.version}-"):
+            raise SystemExit(f"pip made {wheels}")
+        run(python, "-m", "venv", folder / "venv", env=env)
+        inside = folder / "venv" / "bin" / "python"
+        run(inside, *pip, "install", *options, folder / wheels[0], env=env)
+        output = run(inside, CONSUMER / "consumer.py", f"pipe:{self.socket()}", env=env)
+        self.expect_words(output, str(folder / "venv"))
+
+    def npm(self) -> None:
+        folder = fresh(self.work / "npm")
+        (folder / "package.json").write_text('{ "name": "consumer", "private": true }\n', encoding="utf-8")
+        env = {name: value for name, value in os.environ.items() if not name.startswith("FERRULE_")}
+        package = self.source / "bindings" / "node"
+        run("npm", "install", "--prefix", folder, "--offline", "--no-audit", "--no-fund", package, env=env)
+        for name in ("consumer.cjs", "consumer.mjs"):
+            shutil.copy(CONSUMER / name, folder)
+            output = run("node", folder / name, f"pipe:{self.socket()}", env=env)
+            self.expect_words(output, str(package))
+
+    def socket(self) -> Path:
+        """A path that is short enough for a socket, wherever the build is."""
+        folder = Path(tempfile.mkdtemp(prefix="ferrule-"))
+        atexit.register(shutil.rmtree, folder)
+        return folder / "s"
+
+    def expect_words(self, output: str, place: str) -> None:
+        """What the consumers in Python and Node print: version, echoed message, where the package is."""
+        version, echoed, where = output.rstrip("\n").split("\n")
+        if (
+            version != self.version
+            or echoed != "hello"
+            or not Path(where).resolve().is_relative_to(Path(place).resolve())
+        ):
+            raise SystemExit(f"the consumer said {output!r}")
+
     def contents(self) -> None:
         headers = {str(path.relative_to(self.source / "capi/include"))
                    for path in (self.source / "capi/include").rglob("*.h")}  # fmt: skip
@@ -212,6 +262,8 @@ def main(arguments: list[str]) -> int:
         "absolute": check.absolute,
         "version": check.refuse_version,
         "command": check.command,
+        "wheel": check.wheel,
+        "npm": check.npm,
         "contents": check.contents,
         "subdirectory": check.subdirectory,
     }

@@ -1,0 +1,86 @@
+"""The pages about Python: their programs run, they name everything, and what they say of errors holds."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import ferrule
+import pytest
+import support
+from ferrule import error, sync
+
+sys.path.insert(0, str(support.ROOT / "scripts"))
+import doc_blocks  # noqa: E402
+
+DOCS = support.ROOT / "docs"
+PACKAGE = str(Path(ferrule.__file__).resolve().parents[1])
+PAGE = DOCS / "python.md"
+PROGRAMS = doc_blocks.programs(PAGE, "python")
+
+
+def test_there_are_programs() -> None:
+    assert len(PROGRAMS) >= 5
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: f"line{program.block.line}")
+def test_program(program: doc_blocks.Program, tmp_path: Path) -> None:
+    """It ends with 0, without a warning, and prints what the page says."""
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    source = tmp_path / "program.py"
+    source.write_text(program.block.text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", str(source)],
+        cwd=tmp_path,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(runtime), "PYTHONPATH": PACKAGE},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, program.prints)
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [ferrule, ferrule.Channel, ferrule.Server, ferrule.Loop, ferrule.Pipe, sync, sync.Channel, sync.Server],
+)
+def test_page_names_everything(thing: object) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    names = [name for name in getattr(thing, "__all__", dir(thing)) if not name.startswith("_")]
+    assert len(names) >= 4
+    # Types for annotations, and what the package itself calls at the interpreter's end.
+    left_out = {"Address", "Handler", "Options", "dispose"}
+    missing = [name for name in names if name not in left_out and not re.search(rf"\b{name}\b", text)]
+    assert not missing
+
+
+def test_page_names_every_option() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    missing = [name for name in ferrule.Options.__annotations__ if f"| `{name}` |" not in text]
+    assert not missing
+
+
+def test_classes_of_the_errors() -> None:
+    """docs/errors.md names the class of each status, and the built-in one that it is too."""
+    lines = (DOCS / "errors.md").read_text(encoding="utf-8").splitlines()
+    checked = 0
+    for line in lines:
+        found = re.match(r"\| `FER_\w+` \| (-\d+) \|.*\| `(\w+)`(?: \(`(\w+)`\))? \| `\w+` \|$", line)
+        if found:
+            number, own, built_in = found.groups()
+            failure = error.from_status(int(number))
+            assert type(failure).__name__ == own
+            also = {base.__name__ for base in type(failure).__mro__} - {
+                "OSError",
+                "Exception",
+                "BaseException",
+            }
+            assert (built_in or own) in also
+            checked += 1
+    assert checked == len(ferrule.errno.errorcode) - 1

@@ -40,11 +40,12 @@ fer_status fer__channel_read(fer_channel *channel, int may_block) {
         return status;
     if (status == FER_EOF)
         status = end_of_stream(channel);
-    else if (status == FER_OK && (flags & FER__RECV_TRUNCATED) != 0)
-        status = fer__fail(FER_EPROTO, "a handle came that was not asked for");
     else if (status == FER_OK)
         status = fer__intake_feed(&channel->in, &loop->pool, (fer_wire)channel->wire,
                                   &channel->limits, got, &loop->batch);
+    /* What was whole before is delivered; where in the bytes the descriptors were is not known. */
+    if ((status == FER_OK || status == FER_EOF) && (flags & FER__RECV_TRUNCATED) != 0)
+        status = fer__fail(FER_EPROTO, "a handle came that was not asked for");
     if (status != FER_OK) {
         end(channel, status);
         return status;

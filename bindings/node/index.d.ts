@@ -68,6 +68,10 @@ declare namespace ferrule {
     maxMessage: number;
     /** The largest message that the peer takes, in bytes. */
     peerMaxMessage: number;
+    /** Handles that this side takes with a message. */
+    maxHandles: number;
+    /** Handles that the peer takes with a message. */
+    peerMaxHandles: number;
     /** Bytes that were sent and that the kernel does not have yet. */
     queued: number;
     /** The mark above which `writable` is false. */
@@ -127,7 +131,8 @@ declare namespace ferrule {
 
     /**
      * Flush what was sent, say goodbye, wait for the peer's. Messages that were not taken are dropped. It is
-     * rejected when that did not work, with ETIMEDOUT for example, unless the same error was told before.
+     * rejected when that did not work, with ETIMEDOUT for example, unless the same error was told before. Nobody
+     * has to wait for it: then a failure is not reported.
      */
     close(): Promise<void>;
     /** Close at once: nothing is flushed, and no goodbye is said. */

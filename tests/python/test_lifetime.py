@@ -175,9 +175,6 @@ def test_closed_things_may_go_in_any_order(order: str) -> None:
 def test_an_object_that_was_resurrected_by_its_warning_is_harmless(loop: ferrule.Loop) -> None:
     kept: list[Any] = []
 
-    def keep(message: Any, category: Any, filename: str, line: int, file: Any = None, text: Any = None) -> None:
-        pass
-
     class Pipe(ferrule.Pipe):
         def __repr__(self) -> str:
             kept.append(self)

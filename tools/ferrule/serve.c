@@ -86,6 +86,10 @@ static void send_back(struct client *client, const fer_message *messages, size_t
         part.data = messages[i].data;
         part.size = messages[i].size;
         status = fer_channel_send(client->channel, &part, 1, NULL, 0, NULL, NULL);
+        if (status == FER_EPIPE) {
+            /* It said goodbye without waiting for this, and the receiver is told next. */
+            return;
+        }
         if (status != FER_OK) {
             report_status(status, "client %" PRIu64 ": send", client->number);
             if (client->service->options->once) {

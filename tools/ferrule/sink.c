@@ -11,28 +11,36 @@
 #include "report.h"
 #include "runner.h"
 
-/* Write all of it. A signal ends the wait of a write; after SIGINT or SIGTERM we do not go on. */
+/* Write all of it. A signal ends the wait of a write, with or without a part written; after SIGINT or
+ * SIGTERM we do not go on, and errno is EINTR. */
 static int write_all(int fd, const void *data, size_t size) {
     const unsigned char *bytes = data;
 
     while (size > 0) {
         ssize_t written = write(fd, bytes, size);
 
-        if (written < 0) {
-            if (errno == EINTR && runner_signal() == 0) {
-                continue;
-            }
+        if (written < 0 && errno != EINTR) {
             return 0;
         }
-        bytes += (size_t)written;
-        size -= (size_t)written;
+        if (written > 0) {
+            bytes += (size_t)written;
+            size -= (size_t)written;
+        }
+        if (size > 0 && runner_signal() != 0) {
+            errno = EINTR;
+            return 0;
+        }
     }
     return 1;
 }
 
 static int write_output(const void *data, size_t size) {
     if (!write_all(STDOUT_FILENO, data, size)) {
-        report_errno(errno, "write to standard output");
+        if (errno == EINTR) {
+            report("interrupted while standard output took no more");
+        } else {
+            report_errno(errno, "write to standard output");
+        }
         return 0;
     }
     return 1;

@@ -218,23 +218,32 @@ class Channel extends EventEmitter {
    * What is known about the channel. It throws once the channel is closed.
    *
    * @returns {{ wire: 'native' | 'plain', version: number, maxMessage: number, peerMaxMessage: number,
-   *   queued: number, highWater: number }}
+   *   maxHandles: number, peerMaxHandles: number, queued: number, highWater: number }}
    */
   get info() {
     const numbers = new Float64Array(8);
     check(this.#handle.info(numbers), 'info');
-    const [wire, version, maxMessage, peerMaxMessage, , , queued, highWater] = numbers;
-    return { wire: wire === 1 ? 'plain' : 'native', version, maxMessage, peerMaxMessage, queued, highWater };
+    const [wire, version, maxMessage, peerMaxMessage, maxHandles, peerMaxHandles, queued, highWater] = numbers;
+    return {
+      wire: wire === 1 ? 'plain' : 'native',
+      version,
+      maxMessage,
+      peerMaxMessage,
+      maxHandles,
+      peerMaxHandles,
+      queued,
+      highWater,
+    };
   }
 
   /**
    * Flush what was sent, say goodbye, wait for the peer's. Messages that were not taken are dropped.
    *
    * @returns {Promise<void>} rejected when that did not work, with ETIMEDOUT for example, unless the same error
-   *   was told before
+   *   was told before. Nobody has to wait for it: then a failure is not reported
    */
   close() {
-    return new Promise((resolve, reject) => {
+    const promise = new Promise((resolve, reject) => {
       if (!this.#closing) {
         check(this.#handle.close(), 'close');
         this.#closing = true;
@@ -243,6 +252,8 @@ class Channel extends EventEmitter {
       this.#receiver.stop();
       if (this.#closed !== null) this.#settleClosers();
     });
+    promise.catch(() => {});
+    return promise;
   }
 
   /** Close at once: nothing is flushed, and no goodbye is said. */
@@ -292,19 +303,16 @@ class Channel extends EventEmitter {
   }
 
   #onClosed(number, detail) {
-    let error = null;
-    if (this.#peerEnd !== null) {
-      error = this.#receiver.told ? null : this.#peerEnd.error;
-    } else if (number < 0 && !this.#aborted) {
-      error = ending(statusError(number, 'close', { detail }));
-    }
-    this.#closed = { error };
+    const failed = number < 0 && this.#peerEnd === null && !this.#aborted;
+    this.#closed = { error: failed ? ending(statusError(number, 'close', { detail })) : null };
     this.#settleClosers();
     this.#emitClose();
   }
 
   #settleClosers() {
-    const { error } = this.#closed;
+    // What ended the channel before is news only to who has not been told.
+    const before = this.#receiver.told ? null : this.#peerEnd?.error ?? null;
+    const error = this.#closed.error ?? before;
     for (const { resolve, reject } of this.#closers.splice(0)) {
       if (error === null) resolve();
       else reject(error);

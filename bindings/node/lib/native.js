@@ -15,8 +15,9 @@ function load() {
   try {
     addon = require(file);
   } catch (cause) {
+    const [reason] = cause.message.split('\n');
     const error = new Error(
-      `ferrule: the addon could not be loaded from ${file}: ${cause.message}. ` +
+      `ferrule: the addon could not be loaded from ${file}: ${reason}. ` +
         'Build it with "node scripts/build.js" in the folder of the package.',
       { cause },
     );

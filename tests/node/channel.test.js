@@ -1,0 +1,396 @@
+'use strict';
+
+/** Channels between two ends in one process: what is sent, who gets it, and how it ends. */
+
+const assert = require('node:assert/strict');
+const { once } = require('node:events');
+const { check, closed, event, ferrule, listenQueue, pair, turn } = require('./helpers.js');
+
+function text(message) {
+  return message === null ? null : message.toString();
+}
+
+check('what can be sent arrives as bytes', async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  const words = new Uint16Array([1, 2, 3]);
+  const cases = [
+    ['text äöü €', Buffer.from('text äöü €')],
+    ['', Buffer.alloc(0)],
+    ['x'.repeat(100_000), Buffer.from('x'.repeat(100_000))],
+    ['€'.repeat(5461), Buffer.from('€'.repeat(5461))],
+    ['€'.repeat(5462), Buffer.from('€'.repeat(5462))],
+    [Buffer.from('buffer'), Buffer.from('buffer')],
+    [new Uint8Array([1, 2, 3]), Buffer.from([1, 2, 3])],
+    [words, Buffer.from(words.buffer)],
+    [words.subarray(1, 2), Buffer.from(words.buffer, 2, 2)],
+    [new DataView(words.buffer, 2, 3), Buffer.from(words.buffer, 2, 3)],
+    [words.buffer, Buffer.from(words.buffer)],
+    [new SharedArrayBuffer(4), Buffer.alloc(4)],
+    [new SharedArrayBuffer(100_000), Buffer.alloc(100_000)],
+    [['one ', Buffer.from('two '), new Uint8Array(), 'three'], Buffer.from('one two three')],
+    [[], Buffer.alloc(0)],
+    [Array.from({ length: 1000 }, (_, i) => Buffer.from([i & 255])), Buffer.from(Array.from({ length: 1000 }, (_, i) => i & 255))],
+  ];
+  for (const [data, expected] of cases) {
+    client.send(data);
+    const message = await peer.receive();
+    assert.ok(Buffer.isBuffer(message));
+    assert.deepEqual(message, expected);
+  }
+  await done();
+});
+
+check('sizes around every border arrive whole and in order', async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  const sizes = [0, 1, 4, 4095, 4096, 4097, 16383, 16384, 16385, 65527, 65528, 65535, 65536, 65537, 219263, 1 << 20, 5_000_000];
+  const all = [...sizes, ...sizes.reverse()];
+  const messages = all.map((size, i) => Buffer.alloc(size, i + 1));
+  const received = [];
+  const finished = (async () => {
+    for await (const message of peer) {
+      received.push(message);
+      if (received.length === all.length) break;
+    }
+  })();
+  for (const message of messages) if (!client.send(message)) await once(client, 'drain');
+  await finished;
+  for (const [i, message] of messages.entries()) assert.ok(message.equals(received[i]), `message ${i} of ${message.length} bytes`);
+  await done();
+});
+
+check('a burst arrives in batches, nothing lost', async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  const count = 20_000;
+  const sizes = (i) => (i % 1000 === 0 ? 20_000 : i % 7);
+  let next = 0;
+  const finished = new Promise((resolve) => {
+    peer.on('message', (message) => {
+      assert.equal(message.length, sizes(next));
+      assert.ok(message.every((byte) => byte === (next & 255)));
+      next += 1;
+      if (next === count) resolve();
+    });
+  });
+  for (let i = 0; i < count; i += 1) {
+    if (!client.send(Buffer.alloc(sizes(i), i & 255))) await once(client, 'drain');
+  }
+  await finished;
+  await done();
+});
+
+check('no message is lost before the first listener', async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  client.send('one');
+  client.send('two');
+  client.send('three');
+  await turn(5);
+  const [first] = await once(peer, 'message');
+  assert.equal(text(first), 'one');
+  await turn(5);
+  const [second] = await once(peer, 'message');
+  assert.equal(text(second), 'two');
+  assert.equal(text(await peer.receive()), 'three');
+  await done();
+});
+
+check('every way to listen starts to receive', async ({ address }) => {
+  for (const method of ['on', 'addListener', 'once', 'prependListener', 'prependOnceListener']) {
+    const { client, peer, done } = await pair(address);
+    const got = new Promise((resolve) => { peer[method]('message', resolve); });
+    client.send(method);
+    assert.equal(text(await got), method);
+    await done();
+  }
+});
+
+check('the goodbye ends a loop, and both sides close', async ({ address }) => {
+  const { client, peer, server } = await pair(address);
+  const events = [];
+  for (const name of ['end', 'close', 'error']) peer.on(name, () => events.push(name));
+  client.send('last words');
+  const closing = client.close();
+  const received = [];
+  for await (const message of peer) received.push(text(message));
+  assert.deepEqual(received, ['last words']);
+  await closing;
+  await closed(peer);
+  await turn();
+  assert.deepEqual(events, ['end', 'close']);
+  assert.equal(peer.closed, true);
+  assert.equal(peer.writable, false);
+  assert.equal(await peer.receive(), null);
+  await server.close();
+});
+
+check('leaving a loop leaves the channel open', async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  for (const word of ['one', 'two', 'three']) client.send(word);
+  for await (const message of peer) {
+    assert.equal(text(message), 'one');
+    break;
+  }
+  for await (const message of peer) {
+    assert.equal(text(message), 'two');
+    break;
+  }
+  const [message] = await once(peer, 'message');
+  assert.equal(text(message), 'three');
+  await done();
+});
+
+check('receive() takes messages in order, several at once', async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  const takes = [peer.receive(), peer.receive(), peer.receive()];
+  for (const word of ['one', 'two', 'three']) client.send(word);
+  assert.deepEqual((await Promise.all(takes)).map(text), ['one', 'two', 'three']);
+  await done();
+});
+
+check('a receive that is aborted or late takes nothing', async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  const controller = new AbortController();
+  const given = peer.receive({ signal: controller.signal });
+  controller.abort(new Error('enough'));
+  await assert.rejects(given, { name: 'AbortError', code: 'ABORT_ERR', cause: controller.signal.reason });
+  await assert.rejects(peer.receive({ signal: controller.signal }), { name: 'AbortError' });
+  await assert.rejects(peer.receive({ timeout: 1 }), { code: 'ETIMEDOUT', syscall: 'receive', status: 'FER_ETIMEDOUT' });
+  client.send('kept');
+  assert.equal(text(await peer.receive({ timeout: 10_000, signal: new AbortController().signal })), 'kept');
+  await done();
+});
+
+check('pause() holds messages back and resume() lets them come', async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  const seen = [];
+  peer.on('message', (message) => {
+    seen.push(text(message));
+    if (seen.length === 2) peer.pause();
+  });
+  for (const word of ['one', 'two', 'three', 'four']) client.send(word);
+  await turn(10);
+  assert.deepEqual(seen, ['one', 'two']);
+  assert.equal(peer.isPaused(), true);
+  peer.resume();
+  assert.equal(peer.isPaused(), false);
+  await turn(10);
+  assert.deepEqual(seen, ['one', 'two', 'three', 'four']);
+  await done();
+});
+
+check('a slow receiver makes the sender wait', async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  peer.resume();
+  const message = Buffer.alloc(100_000);
+  let sent = 0;
+  while (client.send(message)) {
+    sent += 1;
+    await turn();
+    assert.ok(sent < 200, 'the queue never fills');
+  }
+  sent += 1;
+  assert.equal(client.writable, false);
+  assert.ok(client.info.queued >= client.info.highWater);
+  await turn(10);
+  const drained = once(client, 'drain');
+  let received = 0;
+  for await (const { length } of peer) {
+    assert.equal(length, message.length);
+    received += 1;
+    if (received === sent) break;
+  }
+  await drained;
+  assert.equal(client.writable, true);
+  await done();
+});
+
+check('the hard cap refuses a message whole', async ({ address }) => {
+  const { client, peer, done } = await pair(address, { highWater: 1000, hardCap: 2_000_000 });
+  const message = Buffer.alloc(500_000);
+  let accepted = 0;
+  assert.throws(
+    () => {
+      for (;;) {
+        client.send(message);
+        accepted += 1;
+      }
+    },
+    { code: 'EAGAIN', status: 'FER_EAGAIN', syscall: 'send' },
+  );
+  let received = 0;
+  client.close();
+  for await (const { length } of peer) {
+    assert.equal(length, message.length);
+    received += 1;
+  }
+  assert.equal(received, accepted);
+  await done();
+});
+
+check('the callback of a send says when the kernel has the message', async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  const order = [];
+  client.send('one', (error) => order.push(['one', error]));
+  client.send(Buffer.alloc(3_000_000), (error) => order.push(['big', error]));
+  client.send(['two', 'three'], (error) => order.push(['parts', error]));
+  assert.deepEqual(order, []);
+  await turn(5);
+  assert.deepEqual(order, [['one', null]]);
+  assert.equal((await peer.receive()).length, 3);
+  assert.equal((await peer.receive()).length, 3_000_000);
+  assert.equal((await peer.receive()).length, 8);
+  assert.deepEqual(order, [['one', null], ['big', null], ['parts', null]]);
+  const failed = new Promise((resolve) => { client.send(Buffer.alloc(3_000_000), resolve); });
+  client.abort();
+  assert.equal((await failed).code, 'ECANCELED');
+  await done();
+});
+
+check('the limits of both sides hold', async ({ address }) => {
+  const { client, peer, done } = await pair(address, {}, { maxMessage: 1000 });
+  assert.deepEqual(
+    { wire: client.info.wire, version: client.info.version, peerMaxMessage: client.info.peerMaxMessage },
+    { wire: 'native', version: 1, peerMaxMessage: 1000 },
+  );
+  assert.throws(() => client.send(Buffer.alloc(1001)), { code: 'EMSGSIZE', status: 'FER_EMSGSIZE' });
+  client.send(Buffer.alloc(1000, 1));
+  assert.equal((await peer.receive()).length, 1000);
+  await done();
+});
+
+check('the plain wire', async ({ address }) => {
+  const { client, peer, done } = await pair(address, { wire: 'plain' });
+  assert.equal(client.info.wire, 'plain');
+  assert.throws(() => client.send(''), { code: 'EINVAL', status: 'FER_EINVAL' });
+  client.send('one');
+  client.send(['t', 'w', 'o']);
+  assert.equal(text(await peer.receive()), 'one');
+  assert.equal(text(await peer.receive()), 'two');
+  client.close();
+  assert.equal(await peer.receive(), null);
+  await done();
+});
+
+check('close() flushes what was sent', async ({ address }) => {
+  const { client, peer, server } = await pair(address);
+  const big = Buffer.alloc(8_000_000, 3);
+  client.send(big);
+  client.send('after');
+  const closing = client.close();
+  assert.equal(client.closed, true);
+  assert.ok(big.equals(await peer.receive()));
+  assert.equal(text(await peer.receive()), 'after');
+  assert.equal(await peer.receive(), null);
+  await closing;
+  await closed(peer);
+  await server.close();
+});
+
+check('close() of both sides at once', async ({ address }) => {
+  const { client, peer, server } = await pair(address);
+  const ends = [once(client, 'close'), once(peer, 'close')];
+  await Promise.all([client.close(), peer.close(), client.close()]);
+  await Promise.all(ends);
+  await client.close();
+  client.abort();
+  await server.close();
+});
+
+check('close() tells when the peer does not say goodbye', async ({ address }) => {
+  const { client, peer, server } = await pair(address, { closeTimeout: 50 });
+  // The peer does not receive: it never sees the goodbye.
+  await assert.rejects(client.close(), { code: 'ETIMEDOUT', syscall: 'close', status: 'FER_ETIMEDOUT' });
+  peer.abort();
+  await closed(peer);
+  await server.close();
+});
+
+check('abort() ends a close() that waits', async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  const closing = client.close();
+  client.abort();
+  await assert.rejects(closing, { code: 'ECANCELED', status: 'FER_ECANCELED' });
+  // The goodbye had left already.
+  assert.equal(await peer.receive(), null);
+  await done();
+});
+
+check('a peer that aborted is an error, once', async ({ address }) => {
+  for (const wait of ['event', 'loop', 'receive', 'later']) {
+    const { client, peer, done } = await pair(address);
+    const gone = event(peer, 'close');
+    client.send('last');
+    await turn(2);
+    client.abort();
+    if (wait === 'event') {
+      const seen = [];
+      peer.on('message', (message) => seen.push(text(message)));
+      const [error] = await once(peer, 'error');
+      assert.deepEqual(seen, ['last']);
+      assert.equal(error.code, 'ECONNRESET');
+    } else if (wait === 'loop') {
+      const seen = [];
+      await assert.rejects(async () => {
+        for await (const message of peer) seen.push(text(message));
+      }, { code: 'ECONNRESET', syscall: 'receive' });
+      assert.deepEqual(seen, ['last']);
+      assert.equal(await peer.receive(), null);
+    } else if (wait === 'receive') {
+      assert.equal(text(await peer.receive()), 'last');
+      await assert.rejects(peer.receive(), { code: 'ECONNRESET' });
+      assert.equal(await peer.receive(), null);
+    } else {
+      // Nobody waits when it comes: the error waits for the next receive().
+      assert.equal(text(await peer.receive()), 'last');
+      await gone;
+      assert.throws(() => peer.send('x'), { code: 'ECONNRESET' });
+      await assert.rejects(peer.receive(), { code: 'ECONNRESET' });
+    }
+    await peer.close();
+    await gone;
+    await done();
+  }
+});
+
+check('an error that nobody heard of comes out of close()', async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  client.send('last');
+  assert.equal(text(await peer.receive()), 'last');
+  client.abort();
+  await event(peer, 'close');
+  await assert.rejects(peer.close(), { code: 'ECONNRESET' });
+  await done();
+});
+
+check('sending after the end says why', async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  peer.resume();
+  await client.close();
+  assert.throws(() => client.send('x'), { code: 'ERR_FERRULE_CLOSED', status: 'FER_ECLOSED' });
+  await closed(peer);
+  assert.throws(() => peer.send('x'), { code: 'EPIPE', status: 'FER_EPIPE' });
+  await done();
+});
+
+check('await using closes', async ({ address }) => {
+  const { client, peer, server } = await pair(address);
+  peer.resume();
+  await client[Symbol.asyncDispose]();
+  assert.equal(client.closed, true);
+  await closed(peer);
+  await server[Symbol.asyncDispose]();
+  assert.equal(server.closed, true);
+});
+
+check('one server serves many clients', async ({ address }) => {
+  const { server, next } = await listenQueue(address);
+  const clients = await Promise.all(Array.from({ length: 50 }, () => ferrule.connect(address)));
+  const peers = [];
+  for (let i = 0; i < clients.length; i += 1) peers.push(await next());
+  for (const peer of peers) peer.on('message', (message) => peer.send(message));
+  clients.forEach((client, i) => client.send(`client ${i}`));
+  const answers = await Promise.all(clients.map((client) => client.receive()));
+  assert.deepEqual(answers.map(text), clients.map((_, i) => `client ${i}`));
+  await Promise.all(clients.map((client) => client.close()));
+  await Promise.all(peers.map(closed));
+  await server.close();
+});

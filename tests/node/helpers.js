@@ -1,0 +1,138 @@
+'use strict';
+
+/** What the tests share. Nothing here waits for time: only for events and for turns of the loop. */
+
+const { once } = require('node:events');
+const { spawn } = require('node:child_process');
+const fs = require('node:fs');
+const net = require('node:net');
+const os = require('node:os');
+const path = require('node:path');
+const { after, test } = require('node:test');
+
+const package_ = path.resolve(__dirname, '../../bindings/node');
+const root = path.resolve(__dirname, '../..');
+const ferrule = require(package_);
+/** The addon's file that the tests run on. */
+const addon = path.resolve(process.env.FERRULE_NODE_ADDON || path.join(package_, 'build', 'node', 'ferrule.node'));
+
+/** The open descriptors of this process and what they are. */
+function descriptors() {
+  const found = new Map();
+  for (const name of fs.readdirSync('/proc/self/fd')) {
+    try {
+      found.set(Number(name), fs.readlinkSync(`/proc/self/fd/${name}`));
+    } catch (error) {
+      // The one that listed the folder.
+      if (error.code !== 'ENOENT') throw error;
+    }
+  }
+  return found;
+}
+
+/** The loop turns once, from poll to poll. */
+async function turn(count = 1) {
+  for (let i = 0; i < 2 * count; i += 1) await new Promise((resolve) => { setImmediate(resolve); });
+}
+
+/** A test that failed may have left something open, for which Node would wait. */
+let failures = 0;
+after(() => {
+  if (failures > 0) setTimeout(() => process.exit(1), 1000).unref();
+});
+
+/** Everything that Node and the library open once and keep is open before descriptors are counted. */
+let warm;
+async function warmUp() {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ferrule-'));
+  const server = await ferrule.listen(`pipe:${folder}/warm`, (channel) => channel.resume());
+  const channel = await ferrule.connect(server.address);
+  await channel.close();
+  await server.close();
+  const socket = net.connect(`${folder}/none`);
+  await once(socket, 'error');
+  fs.rmSync(folder, { recursive: true });
+  await turn(2);
+}
+
+/**
+ * A test with a folder of its own, `context.folder`, which must leave no descriptor and no file behind.
+ *
+ * @param {string} name
+ * @param {(context: { folder: string, address: string, path: string, t: object }) => Promise<void>} body
+ */
+function check(name, body) {
+  test(name, { timeout: 120_000 }, async (t) => {
+    warm ??= warmUp();
+    await warm;
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ferrule-'));
+    const before = descriptors();
+    let failed = true;
+    try {
+      await body({ folder, path: `${folder}/socket`, address: `pipe:${folder}/socket`, t });
+      await turn(2);
+      failed = false;
+    } finally {
+      const left = fs.readdirSync(folder);
+      fs.rmSync(folder, { recursive: true });
+      if (failed) failures += 1;
+      const opened = [...descriptors()].filter(([fd, what]) => before.get(fd) !== what);
+      if (!failed && opened.length > 0) throw new Error(`left open: ${JSON.stringify(opened)}`);
+      if (!failed && left.length > 0) throw new Error(`left behind: ${left.join(', ')}`);
+    }
+  });
+}
+
+/** A server that gives its channels out one by one: next() waits for one. */
+async function listenQueue(address, options = {}) {
+  const waiting = [];
+  const takers = [];
+  const server = await ferrule.listen(address, options, (channel) => {
+    if (takers.length > 0) takers.shift()(channel);
+    else waiting.push(channel);
+  });
+  const next = () => (waiting.length > 0
+    ? Promise.resolve(waiting.shift())
+    : new Promise((resolve) => { takers.push(resolve); }));
+  return { server, next };
+}
+
+/** Two ends of a channel, and done(), which closes everything. */
+async function pair(address, options = {}, serverOptions = options) {
+  const { server, next } = await listenQueue(address, serverOptions);
+  const client = await ferrule.connect(address, options);
+  const peer = await next();
+  const done = async () => {
+    const closes = [client, peer].map((channel) => closed(channel));
+    client.abort();
+    peer.abort();
+    await Promise.all([...closes, server.close()]);
+  };
+  return { client, peer, server, next, done };
+}
+
+/** An event, without events.once()'s listener of 'error', which would change where errors go. */
+function event(emitter, name) {
+  return new Promise((resolve) => { emitter.once(name, resolve); });
+}
+
+/** 'close', also when it has come already: close() is allowed again. */
+function closed(channel) {
+  return channel.close().catch(() => {});
+}
+
+/** Run a script of fixtures/; gives what it printed, its exit code and its signal. */
+async function run(script, args = [], { execArgv = [], env = {} } = {}) {
+  const child = spawn(process.execPath, [...execArgv, path.join(__dirname, 'fixtures', script), ...args], {
+    env: { ...process.env, FERRULE_NODE_ADDON: addon, NODE_TEST_CONTEXT: undefined, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => { stdout += text; });
+  child.stderr.setEncoding('utf8').on('data', (text) => { stderr += text; });
+  const [code, signal] = await once(child, 'close');
+  return { code, signal, stdout, stderr };
+}
+
+module.exports = { addon, check, closed, descriptors, event, ferrule, listenQueue, package_, pair, root, run, turn };

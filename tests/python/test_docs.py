@@ -48,7 +48,18 @@ def test_program(program: doc_blocks.Program, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "thing",
-    [ferrule, ferrule.Channel, ferrule.Server, ferrule.Loop, ferrule.Pipe, sync, sync.Channel, sync.Server],
+    [
+        ferrule,
+        ferrule.Channel,
+        ferrule.Server,
+        ferrule.Loop,
+        ferrule.Pipe,
+        ferrule.TCP,
+        ferrule.UDP,
+        sync,
+        sync.Channel,
+        sync.Server,
+    ],
 )
 def test_page_names_everything(thing: object) -> None:
     text = PAGE.read_text(encoding="utf-8")

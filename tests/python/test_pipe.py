@@ -410,12 +410,6 @@ def test_wrong_arguments(loop: ferrule.Loop, pair: tuple[ferrule.Pipe, socket.so
     assert loop._active == set()
 
 
-def test_passing_handles_is_refused_clearly(loop: ferrule.Loop) -> None:
-    with pytest.raises(NotImplementedError, match="ipc") as caught:
-        ferrule.Pipe(loop, True)
-    assert caught.value.status == "FER_ENOTSUP"  # type: ignore[attr-defined]
-
-
 def test_unknown_flags(loop: ferrule.Loop) -> None:
     from ferrule import _ferrule
 

@@ -1,33 +1,52 @@
 """Pipes and channels between processes on one machine, the same in C, Python and Node.
 
 Channels carry whole messages: ``await connect(address)``, ``async with listen(address, handler)``, on asyncio
-or uvloop; ``ferrule.sync`` has the same names for programs without an event loop. ``Loop`` and ``Pipe`` are
-streams of bytes with callbacks, as pyuv has them.
+or uvloop; ``ferrule.sync`` has the same names for programs without an event loop. ``Loop``, ``Pipe``, ``TCP`` and
+``UDP`` have callbacks, as in pyuv; pipes pass all three, and sockets, to other processes.
 """
 
 from . import _ferrule, errno, error, sync
 from ._options import Options
 from .channel import Address, Channel, connect
 from .error import EndOfStream, Error
+from .handle import UV_FILE, UV_NAMED_PIPE, UV_TCP, UV_UDP, UV_UNKNOWN_HANDLE, Handle
 from .loop import UV_RUN_DEFAULT, UV_RUN_NOWAIT, UV_RUN_ONCE, Loop
-from .pipe import Pipe
+from .pipe import Credentials, Pipe
 from .server import Handler, Server, listen
+from .stream import Stream
+from .tcp import TCP, UV_TCP_IPV6ONLY, UV_TCP_REUSEPORT
+from .udp import UDP, UV_UDP_IPV6ONLY, UV_UDP_PARTIAL, UV_UDP_REUSEPORT
 
 __version__: str = _ferrule.fer_version_string()
 
 __all__ = [
+    "TCP",
+    "UDP",
+    "UV_FILE",
+    "UV_NAMED_PIPE",
     "UV_RUN_DEFAULT",
     "UV_RUN_NOWAIT",
     "UV_RUN_ONCE",
+    "UV_TCP",
+    "UV_TCP_IPV6ONLY",
+    "UV_TCP_REUSEPORT",
+    "UV_UDP",
+    "UV_UDP_IPV6ONLY",
+    "UV_UDP_PARTIAL",
+    "UV_UDP_REUSEPORT",
+    "UV_UNKNOWN_HANDLE",
     "Address",
     "Channel",
+    "Credentials",
     "EndOfStream",
     "Error",
+    "Handle",
     "Handler",
     "Loop",
     "Options",
     "Pipe",
     "Server",
+    "Stream",
     "__version__",
     "connect",
     "errno",

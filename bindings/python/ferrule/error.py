@@ -187,5 +187,7 @@ HandleError = Error
 HandleClosedError = ClosedError
 StreamError = Error
 PipeError = Error
+TCPError = Error
+UDPError = Error
 
 _ferrule.ferpy_set_error_factory(from_status)

@@ -1,4 +1,4 @@
-"""``Loop``: where the callbacks of pipes run."""
+"""``Loop``: where the callbacks of handles run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._signals import Wakeup, is_main_thread
 from ._weak import Requests, weak_method
 
 if TYPE_CHECKING:
-    from .pipe import Pipe
+    from .handle import Handle
 
 UV_RUN_DEFAULT = 0
 UV_RUN_ONCE = 1
@@ -40,7 +40,7 @@ class Loop:
         self._wakeup: Wakeup | None = None
         self._posted = Requests()
         # What has something under way: it lives until that is done, as the program need not keep it.
-        self._active: set[Pipe] = set()
+        self._active: set[Handle] = set()
         _lifetime.watch(self)
 
     @classmethod

@@ -1,89 +1,69 @@
-"""``Pipe``: a stream of bytes between two processes, as pyuv has it."""
+"""``Pipe``: a stream of bytes between two processes, which can pass handles, as pyuv has it."""
 
 from __future__ import annotations
 
 import os
-import warnings
+import socket
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Callable, NamedTuple, Union
 
-from . import _ferrule, error
-from ._weak import Requests, weak_method
+from . import _ferrule
+from ._weak import weak_method
+from .handle import Handle, check_loop, require_callable
 from .loop import Loop
+from .stream import Stream
 
 if TYPE_CHECKING:
-    from ._ferrule import Buffer
+    from typing_extensions import Buffer, Self
 
 Name = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 """A path, or on Linux an abstract name, which begins with a NUL byte."""
 
-Callback = Callable[["Pipe", Optional[int]], object]
-"""``callback(pipe, error)``: ``error`` is None, or the number of a status (``ferrule.errno``)."""
 
-ReadCallback = Callable[["Pipe", Optional[bytes], Optional[int]], object]
-"""``callback(pipe, data, error)``: ``data`` is None when ``error`` is not."""
+class Credentials(NamedTuple):
+    """Who is at the other end of a pipe, as the kernel noted it when the connection was made.
 
-CloseCallback = Callable[["Pipe"], object]
-"""``callback(pipe)``."""
+    pid: the process, which may have ended; None where the system does not tell.
+    uid: the effective user.
+    gid: the effective group.
+    Source: ``fer_credentials``.
+    """
+
+    pid: int | None
+    uid: int
+    gid: int
 
 
-class Pipe:
+class Pipe(Stream):
     """A Unix domain socket (a named pipe on Windows): a listener, or a stream of bytes.
 
     loop: where its callbacks run.
-    ipc: whether handles are passed over it; not supported yet.
+    ipc: whether handles are passed over it. A listener has False; what it accepts has a choice of its own.
 
-    While it listens, reads, connects, writes or closes, the loop keeps it; otherwise one that is dropped
-    without ``close()`` is closed, with a ResourceWarning. Callbacks are called by the loop, never before
-    the method that took them has returned. Every method raises ClosedError after ``close()``, ThreadError
-    in another thread than the loop's, and ForkError in the child of a fork.
-
-    Raises NotSupportedError for ``ipc``.
     Source: ``fer_pipe_new``; pyuv ``Pipe``.
     """
 
     def __init__(self, loop: Loop, ipc: bool = False) -> None:
-        if not isinstance(loop, Loop):
-            raise TypeError("a Loop is required")
-        if ipc:
-            raise error.from_status(_ferrule.FER_ENOTSUP, "a pipe with ipc=True, which passes handles")
-        self._c = _ferrule.fer_pipe_new(loop._c, 0)
-        self._loop = loop
-        self._requests = Requests()
-        self._listen_callback: Callback | None = None
-        self._read_callback: ReadCallback | None = None
-        self._closed = False
+        check_loop(loop)
+        self._own(loop, _ferrule.fer_pipe_new(loop._c, _flags(ipc)))
 
-    # --- Being kept by the loop while something is under way ---------------------------------------------
+    @classmethod
+    def pair(cls, loop: Loop, ipc: bool = False) -> tuple[Self, Self]:
+        """Make two pipes that are connected to each other.
 
-    def _start(
-        self, function: Callable[[Callable[..., None]], None], callback: Callable[..., object]
-    ) -> None:
-        """Call ``function`` with a one-shot callable for C that calls ``callback(error)`` in the end."""
+        loop: where the callbacks of both run.
+        ipc: whether handles are passed over them.
 
-        def done(status: int = _ferrule.FER_OK) -> None:
-            self._settle()
-            callback(status or None)
+        Raises Error FER_EMFILE, FER_ENFILE.
+        Source: ``fer_pipe_pair``; uv_socketpair.
+        """
+        check_loop(loop)
+        one, other = cls.__new__(cls), cls.__new__(cls)
+        for pipe, c in zip((one, other), _ferrule.fer_pipe_pair(loop._c, _flags(ipc))):
+            pipe._own(loop, c)
+        return one, other
 
-        self._requests.start(function, done)
-        self._settle()
-
-    def _settle(self) -> None:
-        if self._requests or self._listen_callback or self._read_callback:
-            self._loop._active.add(self)
-        else:
-            self._loop._active.discard(self)
-
-    def _tell(self, callback: Callback | None) -> Callable[[int | None], None]:
-        _check_callable(callback)
-
-        def tell(status: int | None) -> None:
-            if callback is not None:
-                callback(self, status)
-
-        return tell
-
-    # --- Listening -----------------------------------------------------------------------------------------
+    # --- Names ---------------------------------------------------------------------------------------------
 
     def bind(self, name: Name, *, mode: int = 0, keep_file: bool = False) -> None:
         """Bind to a name. A stale socket that stands there is replaced, a live one is in the way.
@@ -99,41 +79,18 @@ class Pipe:
         flags = _ferrule.FER_BIND_KEEP_FILE if keep_file else 0
         _ferrule.fer_pipe_bind(self._c, name, {"mode": mode, "flags": flags})
 
-    def listen(self, callback: Callback, backlog: int = 511) -> None:
-        """Accept connections. The callback should call ``accept()`` for each.
+    def chmod(self, mode: int) -> None:
+        """Change the permission bits of the socket file of a bound pipe.
 
-        callback: ``callback(pipe, error)``, called for each connection that waits.
-        backlog: how many connections the system may keep waiting.
+        mode: the bits, up to 0o777.
 
-        Raises Error FER_EALREADY for a second call, FER_EDESTADDRREQ when not bound.
-        Source: ``fer_stream_listen``; pyuv ``Pipe.listen``.
+        Raises InvalidArgumentError, also when it is not bound to a path; NotFoundError when the file is no
+        longer the pipe's; AccessError.
+        Source: ``fer_pipe_chmod``; uv_pipe_chmod.
         """
-        _require_callable(callback)
-        if backlog < 0:
-            raise ValueError("backlog cannot be negative")
-        _ferrule.fer_stream_listen(self._c, backlog, weak_method(self._on_connection))
-        self._listen_callback = callback
-        self._settle()
+        _ferrule.fer_pipe_chmod(self._c, mode)
 
-    def _on_connection(self, status: int) -> None:
-        if self._listen_callback is not None:
-            self._listen_callback(self, status or None)
-
-    def accept(self, client: Pipe) -> None:
-        """Take the next waiting connection.
-
-        client: a pipe that is not open yet; receives the connection.
-
-        Raises WouldBlockError when none waits; Error FER_EISCONN when ``client`` is open already.
-        Source: ``fer_stream_accept``; pyuv ``Pipe.accept``.
-        """
-        if not isinstance(client, Pipe):
-            raise TypeError("a Pipe is required")
-        _ferrule.fer_stream_accept(self._c, client._c)
-
-    # --- Connecting ----------------------------------------------------------------------------------------
-
-    def connect(self, name: Name, callback: Callback) -> None:
+    def connect(self, name: Name, callback: Callable[[Self, int | None], object]) -> None:
         """Connect to a listening pipe.
 
         name: as for ``bind()``.
@@ -143,7 +100,7 @@ class Pipe:
         Raises InvalidArgumentError for a name that cannot be one; Error FER_EISCONN, FER_EALREADY.
         Source: ``fer_pipe_connect``; pyuv ``Pipe.connect``.
         """
-        _require_callable(callback)
+        require_callable(callback)
         self._start(lambda call: _ferrule.fer_pipe_connect(self._c, name, call), self._tell(callback))
 
     def open(self, fd: int) -> None:
@@ -155,114 +112,6 @@ class Pipe:
         Source: ``fer_pipe_open``; pyuv ``Pipe.open``.
         """
         _ferrule.fer_pipe_open(self._c, fd)
-
-    # --- Bytes ---------------------------------------------------------------------------------------------
-
-    def start_read(self, callback: ReadCallback) -> None:
-        """Read what comes, until ``stop_read()``, an error or the end.
-
-        callback: ``callback(pipe, data, error)``; ``error`` is FER_EOF at the end of the stream.
-
-        Raises Error FER_ENOTCONN, FER_EALREADY while it reads; EndOfStream after the end.
-        Source: ``fer_stream_read_start``; pyuv ``Pipe.start_read``.
-        """
-        _require_callable(callback)
-        _ferrule.fer_stream_read_start(self._c, weak_method(self._on_read))
-        self._read_callback = callback
-        self._settle()
-
-    def _on_read(self, status: int, data: bytes | None) -> None:
-        callback = self._read_callback
-        if status:
-            self._read_callback = None
-            self._settle()
-        if callback is not None:
-            callback(self, data, status or None)
-
-    def stop_read(self) -> None:
-        """Stop reading. What is not read yet stays in the kernel; nothing is lost.
-
-        Source: ``fer_stream_read_stop``; pyuv ``Pipe.stop_read``.
-        """
-        _ferrule.fer_stream_read_stop(self._c)
-        self._read_callback = None
-        self._settle()
-
-    def write(self, data: Buffer | Sequence[Buffer], callback: Callback | None = None) -> None:
-        """Write bytes; all of them are taken, in order.
-
-        data: an object with the buffer protocol, or a sequence of them. With a callback they are not copied,
-        and must not change until it is called.
-        callback: ``callback(pipe, error)``, called when the kernel has the bytes.
-
-        Raises PipeBrokenError after ``shutdown()`` or when the peer no longer reads; ResetError; Error
-        FER_ENOTCONN; TypeError for anything that is not bytes.
-        Source: ``fer_stream_write``; pyuv ``Pipe.write``.
-        """
-        if callback is None:
-            _ferrule.fer_stream_write(self._c, (data, None))
-            return
-        self._start(lambda call: _ferrule.fer_stream_write(self._c, (data, call)), self._tell(callback))
-
-    def try_write(self, data: Buffer | Sequence[Buffer]) -> int:
-        """Write as much as the kernel takes now, and give how many bytes that was.
-
-        Raises WouldBlockError when nothing could be written or earlier writes are not done; otherwise as
-        ``write()``.
-        Source: ``fer_stream_try_write``; pyuv ``Pipe.try_write``.
-        """
-        return _ferrule.fer_stream_try_write(self._c, data)
-
-    def shutdown(self, callback: Callback | None = None) -> None:
-        """End the outgoing direction after the writes that are due. The other direction goes on.
-
-        callback: ``callback(pipe, error)``.
-
-        Raises Error FER_ENOTCONN, FER_EALREADY.
-        Source: ``fer_stream_shutdown``; pyuv ``Pipe.shutdown``.
-        """
-        self._start(lambda call: _ferrule.fer_stream_shutdown(self._c, call), self._tell(callback))
-
-    # --- The end -------------------------------------------------------------------------------------------
-
-    def close(self, callback: CloseCallback | None = None) -> None:
-        """Start to close. Callbacks that are still due get FER_ECANCELED before this one is called.
-
-        callback: ``callback(pipe)``; the last that the pipe calls. Closing again is allowed.
-
-        Source: ``fer_handle_close``; pyuv ``Pipe.close``.
-        """
-        _check_callable(callback)
-
-        def closed(status: int | None) -> None:
-            self._listen_callback = None
-            self._read_callback = None
-            self._settle()
-            if callback is not None:
-                callback(self)
-
-        self._start(lambda call: _ferrule.fer_handle_close(self._c, call), closed)
-        self._closed = True
-
-    @property
-    def closed(self) -> bool:
-        """Whether ``close()`` was called, here or by the loop's."""
-        return self._closed or bool(_ferrule.fer_handle_is_closing(self._c))
-
-    # --- Facts ---------------------------------------------------------------------------------------------
-
-    @property
-    def loop(self) -> Loop:
-        """The loop that the pipe is on."""
-        return self._loop
-
-    def fileno(self) -> int:
-        """The descriptor, which stays the pipe's.
-
-        Raises Error FER_EBADF before there is one.
-        Source: ``fer_handle_fileno``; pyuv ``Pipe.fileno``.
-        """
-        return _ferrule.fer_handle_fileno(self._c)
 
     def getsockname(self) -> str:
         """The name that the pipe is bound to; empty when there is none.
@@ -280,47 +129,118 @@ class Pipe:
         """
         return _ferrule.fer_pipe_getpeername(self._c)
 
-    @property
-    def readable(self) -> bool:
-        """Whether bytes may still come."""
-        return bool(_ferrule.fer_stream_is_readable(self._c))
+    def pending_instances(self, count: int) -> None:
+        """Choose how many instances of a named pipe wait for connections. Has an effect on Windows only.
+
+        count: how many, above 0.
+
+        Raises InvalidArgumentError.
+        Source: ``fer_pipe_pending_instances``; pyuv ``Pipe.pending_instances``.
+        """
+        _ferrule.fer_pipe_pending_instances(self._c, count)
+
+    def peer_credentials(self) -> Credentials:
+        """Who is at the other end.
+
+        Raises Error FER_ENOTCONN; NotSupportedError where the system does not tell.
+        Source: ``fer_pipe_peer_credentials``; SO_PEERCRED.
+        """
+        who = _ferrule.fer_pipe_peer_credentials(self._c)
+        return Credentials(who["pid"] if who["pid"] >= 0 else None, who["uid"], who["gid"])
+
+    # --- Passing handles -----------------------------------------------------------------------------------
+
+    def write(
+        self,
+        data: Buffer | Sequence[Buffer],
+        callback: Callable[[Self, int | None], object] | None = None,
+        handle: Handle | socket.socket | int | None = None,
+    ) -> None:
+        """Write bytes; all of them are taken, in order. A handle is passed with the first of them.
+
+        data: an object with the buffer protocol, or a sequence of them. With a callback they are not copied,
+        and must not change until it is called. With a handle, at least one byte.
+        callback: ``callback(pipe, error)``, called when the kernel has the bytes.
+        handle: an open Pipe, TCP or UDP of this thread, a ``socket.socket``, or a descriptor of any kind. It
+        stays the caller's and usable, and may be closed at once. The peer gets a descriptor of its own.
+
+        Raises PipeBrokenError after ``shutdown()`` or when the peer no longer reads; ResetError; Error
+        FER_ENOTCONN; TypeError for anything that is not bytes or not a handle. With a handle also
+        InvalidArgumentError for no bytes, for the pipe itself, and for a pipe without ``ipc``; ClosedError and
+        ThreadError for what the handle is; Error FER_EBADF when it is not open, FER_ETOOMANYREFS, FER_EMFILE.
+        Source: ``fer_stream_write``, ``fer_pipe_pass``, ``fer_pipe_pass_fd``; pyuv ``Pipe.write``.
+        """
+        if handle is None:
+            super().write(data, callback)
+            return
+        pass_it = self._passing(data, handle)
+        if callback is None:
+            pass_it(None)
+        else:
+            self._start(pass_it, self._tell(callback))
+
+    def _passing(
+        self, data: Buffer | Sequence[Buffer], handle: Handle | socket.socket | int
+    ) -> Callable[[Callable[..., None] | None], None]:
+        if isinstance(handle, Handle):
+            c = handle._c
+            return lambda call: _ferrule.fer_pipe_pass(self._c, (data, c, call))
+        if isinstance(handle, socket.socket):
+            fd = handle.fileno()
+        elif type(handle) is int:
+            fd = handle
+        else:
+            raise TypeError("a Pipe, a TCP, a UDP, a socket.socket or a descriptor is required")
+        return lambda call: _ferrule.fer_pipe_pass_fd(self._c, (data, fd, call))
+
+    def start_read2(self, callback: Callable[[Self, bytes | None, int, int | None], object]) -> None:
+        """Read what comes, and be told of received handles, on a pipe with ``ipc``.
+
+        callback: ``callback(pipe, data, pending, error)``. ``pending`` is the kind of the next received
+        handle: ``UV_NAMED_PIPE``, ``UV_TCP``, ``UV_UDP`` for ``accept()``, ``UV_FILE`` for ``accept_fd()``,
+        ``UV_UNKNOWN_HANDLE`` when there is none. ``error`` is FER_EPROTO when more than 64 wait, FER_EMFILE
+        when this process had no room for one that came; then reading has ended and what came with it is
+        closed.
+
+        Raises as ``start_read()``; InvalidArgumentError for a pipe without ``ipc``.
+        Source: ``fer_pipe_read_start2``; pyuv ``Pipe.start_read2``.
+        """
+        require_callable(callback)
+        _ferrule.fer_pipe_read_start2(self._c, weak_method(self._on_read))
+        self._register("read", callback)
 
     @property
-    def writable(self) -> bool:
-        """Whether bytes may still be written."""
-        return bool(_ferrule.fer_stream_is_writable(self._c))
+    def pending_count(self) -> int:
+        """How many received handles wait to be accepted. They are closed with the pipe.
+
+        Source: ``fer_pipe_pending_count``; uv_pipe_pending_count.
+        """
+        return _ferrule.fer_pipe_pending_count(self._c)
 
     @property
-    def write_queue_size(self) -> int:
-        """How many bytes wait to be written."""
-        return _ferrule.fer_stream_write_queue_size(self._c)
+    def pending_handle_type(self) -> int:
+        """The kind of the next received handle, as in ``start_read2()``.
+
+        Source: ``fer_pipe_pending_kind``; uv_pipe_pending_type.
+        """
+        return _ferrule.fer_pipe_pending_kind(self._c)
+
+    def accept_fd(self) -> int:
+        """Take the next received handle, of whatever kind, as a descriptor, which is the caller's.
+
+        Raises WouldBlockError when none waits; InvalidArgumentError for a pipe without ``ipc``.
+        Source: ``fer_pipe_accept_fd``.
+        """
+        return _ferrule.fer_pipe_accept_fd(self._c)
 
     @property
-    def ref(self) -> bool:
-        """Whether the pipe keeps ``Loop.run()`` from returning while it waits for something."""
-        return bool(_ferrule.fer_handle_holds_loop(self._c))
+    def ipc(self) -> bool:
+        """Whether handles are passed over it.
 
-    @ref.setter
-    def ref(self, hold: bool) -> None:
-        _ferrule.fer_handle_hold_loop(self._c, 1 if hold else 0)
-
-    def __repr__(self) -> str:
-        return f"<ferrule.Pipe {'closed' if self._closed else 'open'} at {id(self):#x}>"
-
-    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
-        if not hasattr(self, "_closed"):
-            return  # It was never made.
-        c, self._c = self._c, None  # type: ignore[assignment]  # Whoever is told may keep this object.
-        _ferrule.fer_handle_unref(c)
-        if not self._closed and not self._loop.closed:
-            warn(f"unclosed pipe {self!r}", ResourceWarning, source=self, stacklevel=2)
+        Source: ``fer_pipe_is_ipc``; pyuv ``Pipe(loop, ipc)``.
+        """
+        return bool(_ferrule.fer_pipe_is_ipc(self._c))
 
 
-def _require_callable(callback: Any) -> None:
-    if not callable(callback):
-        raise TypeError("a callable is required")
-
-
-def _check_callable(callback: Any) -> None:
-    if callback is not None:
-        _require_callable(callback)
+def _flags(ipc: bool) -> int:
+    return _ferrule.FER_PIPE_IPC if ipc else 0

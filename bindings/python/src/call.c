@@ -50,21 +50,37 @@ int ferpy_call_new(ferpy_call **call, PyObject *callable)
     return callable == Py_None ? 0 : make(call, callable);
 }
 
-int ferpy_call_with_parts(ferpy_call **call, PyObject *pair)
+/* A call made of a tuple of `size`: the first is the bytes, the last the callable. */
+static int make_with_parts(ferpy_call **call, PyObject *tuple, Py_ssize_t size)
 {
     *call = NULL;
-    if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2) {
-        PyErr_SetString(PyExc_TypeError, "a tuple (bytes, callable or None) is required");
+    if (!PyTuple_Check(tuple) || PyTuple_Size(tuple) != size) {
+        PyErr_Format(PyExc_TypeError, "a tuple of %zd is required: bytes, ..., callable or None",
+                     size);
         return -1;
     }
-    if (make(call, PyTuple_GetItem(pair, 1)) < 0) {
+    if (make(call, PyTuple_GetItem(tuple, size - 1)) < 0) {
         return -1;
     }
-    if (ferpy_parts_hold(&(*call)->parts, PyTuple_GetItem(pair, 0)) < 0) {
+    if (ferpy_parts_hold(&(*call)->parts, PyTuple_GetItem(tuple, 0)) < 0) {
         ferpy_call_free(*call);
         *call = NULL;
         return -1;
     }
+    return 0;
+}
+
+int ferpy_call_with_parts(ferpy_call **call, PyObject *pair)
+{
+    return make_with_parts(call, pair, 2);
+}
+
+int ferpy_call_passing(ferpy_call **call, PyObject *triple, PyObject **along)
+{
+    if (make_with_parts(call, triple, 3) < 0) {
+        return -1;
+    }
+    *along = PyTuple_GetItem(triple, 1);
     return 0;
 }
 

@@ -61,6 +61,9 @@ int ferpy_call_new(ferpy_call **call, PyObject *callable);
 /** A call made of the tuple (bytes, callable or None). */
 int ferpy_call_with_parts(ferpy_call **call, PyObject *pair);
 
+/** A call made of the tuple (bytes, what goes along, callable or None); `along` is borrowed. */
+int ferpy_call_passing(ferpy_call **call, PyObject *triple, PyObject **along);
+
 /** NULL is ignored. */
 void ferpy_call_free(ferpy_call *call);
 
@@ -92,6 +95,9 @@ int ferpy_text(PyObject *object, PyObject **bytes);
 /** The text of an address; it has no NUL byte inside. */
 int ferpy_address(PyObject *bytes, char **text);
 
+/** A str without a NUL byte, as `text` of the new object `held`; None is NULL. */
+int ferpy_host(PyObject *object, PyObject **held, char **text);
+
 /* Structures (fields.c). */
 
 typedef enum ferpy_type { FERPY_U32, FERPY_I32, FERPY_U64, FERPY_I64 } ferpy_type;
@@ -106,6 +112,7 @@ typedef struct ferpy_field {
 extern const ferpy_field ferpy_bind_options_fields[];
 extern const ferpy_field ferpy_channel_options_fields[];
 extern const ferpy_field ferpy_channel_info_fields[];
+extern const ferpy_field ferpy_credentials_fields[];
 
 /** Set the fields that `dict` names. */
 int ferpy_fill(void *structure, const ferpy_field *fields, PyObject *dict);
@@ -127,7 +134,12 @@ void ferpy_on_notify(fer_loop *loop, void *user);
 void ferpy_on_connection(fer_handle *listener, fer_status status, void *user);
 void ferpy_on_read(fer_handle *stream, fer_status status, const void *data, size_t size,
                    void *user);
+void ferpy_on_read2(fer_handle *pipe, fer_status status, const void *data, size_t size,
+                    fer_kind pending, void *user);
+void ferpy_on_datagram(fer_handle *udp, fer_status status, const fer_datagram *datagram,
+                       void *user);
 void ferpy_on_stream(fer_handle *stream, fer_status status, void *user);
+void ferpy_on_udp(fer_handle *udp, fer_status status, void *user);
 void ferpy_on_handle_closed(fer_handle *handle, void *user);
 void ferpy_on_channel_connected(fer_channel *channel, fer_status status, void *user);
 void ferpy_on_messages(fer_channel *channel, fer_status status, const fer_message *messages,

@@ -39,6 +39,13 @@ const ferpy_field ferpy_channel_info_fields[] = {
     FIELD_END,
 };
 
+const ferpy_field ferpy_credentials_fields[] = {
+    FIELD(fer_credentials, pid, FERPY_I64),
+    FIELD(fer_credentials, uid, FERPY_U32),
+    FIELD(fer_credentials, gid, FERPY_U32),
+    FIELD_END,
+};
+
 static int out_of_range(const char *name)
 {
     if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_OverflowError)) {

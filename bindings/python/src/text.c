@@ -33,3 +33,18 @@ int ferpy_address(PyObject *bytes, char **text)
     }
     return 0;
 }
+
+int ferpy_host(PyObject *object, PyObject **held, char **text)
+{
+    *held = NULL;
+    *text = NULL;
+    if (object == Py_None) {
+        return 0;
+    }
+    if (!PyUnicode_Check(object)) {
+        PyErr_SetString(PyExc_TypeError, "a host is a str");
+        return -1;
+    }
+    *held = PyUnicode_AsUTF8String(object);
+    return *held ? ferpy_address(*held, text) : -1;
+}

@@ -71,6 +71,39 @@ void ferpy_on_read(fer_handle *stream, fer_status status, const void *data, size
     ferpy_leave(gil);
 }
 
+void ferpy_on_read2(fer_handle *pipe, fer_status status, const void *data, size_t size,
+                    fer_kind pending, void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    const char *bytes = status == FER_OK ? data : NULL;
+    ferpy_deliver(fer_handle_loop(pipe), user,
+                  Py_BuildValue("(iy#i)", (int)status, bytes, (Py_ssize_t)size, (int)pending));
+    ferpy_leave(gil);
+}
+
+/* What came and from where. An empty datagram may have no data, and is bytes all the same. */
+static PyObject *datagram_arguments(const fer_datagram *datagram)
+{
+    return Py_BuildValue("(iN(si)i)", (int)FER_OK,
+                         PyBytes_FromStringAndSize(datagram->data, (Py_ssize_t)datagram->size),
+                         datagram->host, (int)datagram->port, (int)datagram->flags);
+}
+
+void ferpy_on_datagram(fer_handle *udp, fer_status status, const fer_datagram *datagram, void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    ferpy_deliver(fer_handle_loop(udp), user,
+                  status == FER_OK ? datagram_arguments(datagram)
+                                   : Py_BuildValue("(iOOi)", (int)status, Py_None, Py_None, 0));
+    ferpy_leave(gil);
+}
+
 void ferpy_on_stream(fer_handle *stream, fer_status status, void *user)
 {
     PyGILState_STATE gil;
@@ -78,6 +111,16 @@ void ferpy_on_stream(fer_handle *stream, fer_status status, void *user)
         return;
     }
     ferpy_deliver_last(fer_handle_loop(stream), user, Py_BuildValue("(i)", (int)status));
+    ferpy_leave(gil);
+}
+
+void ferpy_on_udp(fer_handle *udp, fer_status status, void *user)
+{
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    ferpy_deliver_last(fer_handle_loop(udp), user, Py_BuildValue("(i)", (int)status));
     ferpy_leave(gil);
 }
 

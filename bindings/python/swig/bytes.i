@@ -38,8 +38,41 @@
     $6 = call->callable ? call : NULL;
 }
 
+/* The same with what is passed along in between: (bytes, handle or descriptor, callable or None). */
+%typemap(in) (const fer_bytes *parts, size_t count, fer_handle *pass, fer_stream_cb cb, void *user)
+             (ferpy_call *call = NULL, PyObject *along = NULL, void *pointer = NULL) {
+    if (ferpy_call_passing(&call, $input, &along) < 0) {
+        SWIG_fail;
+    }
+    if (!SWIG_IsOK(SWIG_ConvertPtr(along, &pointer, $3_descriptor, 0))) {
+        SWIG_exception_fail(SWIG_TypeError, "a handle is required");
+    }
+    $1 = call->parts.bytes;
+    $2 = call->parts.count;
+    $3 = pointer;
+    $4 = call->callable ? ferpy_on_stream : NULL;
+    $5 = call->callable ? call : NULL;
+}
+%typemap(in) (const fer_bytes *parts, size_t count, fer_fd fd, fer_stream_cb cb, void *user)
+             (ferpy_call *call = NULL, PyObject *along = NULL) {
+    if (ferpy_call_passing(&call, $input, &along) < 0) {
+        SWIG_fail;
+    }
+    $3 = PyLong_AsSsize_t(along);
+    if (PyErr_Occurred()) {
+        SWIG_fail;
+    }
+    $1 = call->parts.bytes;
+    $2 = call->parts.count;
+    $4 = call->callable ? ferpy_on_stream : NULL;
+    $5 = call->callable ? call : NULL;
+}
+
 /* After a success the completion owns the call, if there is one. */
 %typemap(argout) (const fer_bytes *parts, size_t count, fer_stream_cb cb, void *user),
+                 (const fer_bytes *parts, size_t count, fer_handle *pass, fer_stream_cb cb,
+                  void *user),
+                 (const fer_bytes *parts, size_t count, fer_fd fd, fer_stream_cb cb, void *user),
                  (const fer_bytes *parts, size_t count, fer_handle *const *handles,
                   size_t handle_count, fer_sent_cb cb, void *user) {
     if (call$argnum->callable) {
@@ -47,6 +80,9 @@
     }
 }
 %typemap(freearg) (const fer_bytes *parts, size_t count, fer_stream_cb cb, void *user),
+                  (const fer_bytes *parts, size_t count, fer_handle *pass, fer_stream_cb cb,
+                   void *user),
+                  (const fer_bytes *parts, size_t count, fer_fd fd, fer_stream_cb cb, void *user),
                   (const fer_bytes *parts, size_t count, fer_handle *const *handles,
                    size_t handle_count, fer_sent_cb cb, void *user) {
     ferpy_call_free(call$argnum);

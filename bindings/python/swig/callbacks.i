@@ -40,6 +40,7 @@
 
 %ferpy_once(fer_posted_cb, ferpy_on_posted)
 %ferpy_once(fer_stream_cb, ferpy_on_stream)
+%ferpy_once(fer_udp_cb, ferpy_on_udp)
 %ferpy_once(fer_handle_closed_cb, ferpy_on_handle_closed)
 %ferpy_once(fer_channel_connected_cb, ferpy_on_channel_connected)
 %ferpy_once(fer_channel_closed_cb, ferpy_on_channel_closed)
@@ -48,6 +49,8 @@
 %ferpy_registered(fer_notify_cb, ferpy_on_notify)
 %ferpy_registered(fer_connection_cb, ferpy_on_connection)
 %ferpy_registered(fer_read_cb, ferpy_on_read)
+%ferpy_registered(fer_read2_cb, ferpy_on_read2)
+%ferpy_registered(fer_datagram_cb, ferpy_on_datagram)
 %ferpy_registered(fer_messages_cb, ferpy_on_messages)
 %ferpy_registered(fer_drain_cb, ferpy_on_drain)
 %ferpy_registered(fer_server_channel_cb, ferpy_on_server_channel)

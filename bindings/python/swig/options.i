@@ -13,11 +13,11 @@
 %ignore TYPE;
 %enddef
 
-%define %ferpy_facts(TYPE, INIT, FIELDS)
-%typemap(in, numinputs=0) TYPE *info (TYPE facts = INIT) {
+%define %ferpy_facts(TYPE, NAME, INIT, FIELDS)
+%typemap(in, numinputs=0) TYPE *NAME (TYPE facts = INIT) {
     $1 = &facts;
 }
-%typemap(argout) TYPE *info {
+%typemap(argout) TYPE *NAME {
     Py_XDECREF($result);
     $result = ferpy_dict($1, FIELDS);
     if (!$result) {
@@ -29,4 +29,5 @@
 
 %ferpy_options(fer_bind_options, FER_BIND_OPTIONS_INIT, ferpy_bind_options_fields)
 %ferpy_options(fer_channel_options, FER_CHANNEL_OPTIONS_INIT, ferpy_channel_options_fields)
-%ferpy_facts(fer_channel_info, FER_CHANNEL_INFO_INIT, ferpy_channel_info_fields)
+%ferpy_facts(fer_channel_info, info, FER_CHANNEL_INFO_INIT, ferpy_channel_info_fields)
+%ferpy_facts(fer_credentials, who, FER_CREDENTIALS_INIT, ferpy_credentials_fields)

@@ -1,4 +1,4 @@
-/* What a function gives through a pointer comes back as the result. No function gives two things. */
+/* What a function gives through pointers comes back as the result; two things are a tuple. */
 
 /* Objects: the caller gets the reference, and gives it back with fer_..._unref(). */
 %define %ferpy_new_object(TYPE, NAME)
@@ -15,6 +15,20 @@
 %ferpy_new_object(fer_handle, handle)
 %ferpy_new_object(fer_channel, channel)
 %ferpy_new_object(fer_server, server)
+
+%typemap(in, numinputs=0) (fer_handle **a, fer_handle **b)
+             (fer_handle *one = NULL, fer_handle *other = NULL) {
+    $1 = &one;
+    $2 = &other;
+}
+%typemap(argout) (fer_handle **a, fer_handle **b) {
+    Py_XDECREF($result);
+    $result = Py_BuildValue("(NN)", SWIG_NewPointerObj(*$1, $*1_descriptor, 0),
+                            SWIG_NewPointerObj(*$2, $*2_descriptor, 0));
+    if (!$result) {
+        SWIG_fail;
+    }
+}
 
 %wrapper %{
 /* A pointer as the flat functions take it, for callbacks that hand an object over. */
@@ -37,6 +51,7 @@ PyObject *ferpy_wrap_channel(fer_channel *channel)
 
 %ferpy_new_number(int, fd, PyLong_FromLong)
 %ferpy_new_number(fer_fd, fd, PyLong_FromSsize_t)
+%ferpy_new_number(int32_t, bytes, PyLong_FromLong)
 %ferpy_new_number(int64_t, timeout_ms, PyLong_FromLongLong)
 %ferpy_new_number(size_t, written, PyLong_FromSize_t)
 

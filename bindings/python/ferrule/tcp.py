@@ -1,0 +1,106 @@
+"""``TCP``: a stream of bytes over the network, which can be passed to another process, as pyuv has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable
+
+from . import _ferrule, _inet
+from .handle import check_loop, require_callable
+from .loop import Loop
+from .stream import Stream
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+UV_TCP_IPV6ONLY: int = _ferrule.FER_BIND_IPV6_ONLY
+"""Flag of ``TCP.bind()``: an IPv6 socket takes no IPv4 connections."""
+UV_TCP_REUSEPORT: int = _ferrule.FER_BIND_REUSE_PORT
+"""Flag of ``TCP.bind()``: several sockets may share the port."""
+
+
+class TCP(Stream):
+    """A TCP socket: a listener, or a stream of bytes.
+
+    loop: where its callbacks run.
+
+    Addresses are tuples ``(host, port)`` with a literal IPv4 or IPv6 address, such as ``("::1", 80)``; names
+    are not looked up.
+
+    Source: ``fer_tcp_new``; pyuv ``TCP``.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        check_loop(loop)
+        self._own(loop, _ferrule.fer_tcp_new(loop._c, 0))
+
+    def bind(self, address: tuple[str, int], flags: int = 0) -> None:
+        """Bind to an address.
+
+        address: where to; port 0 picks one.
+        flags: ``UV_TCP_IPV6ONLY``, ``UV_TCP_REUSEPORT``.
+
+        Raises AddressError for a malformed host; Error FER_EADDRINUSE, FER_EADDRNOTAVAIL, FER_EAFNOSUPPORT;
+        AccessError; InvalidArgumentError for a second bind or an unknown flag.
+        Source: ``fer_tcp_bind``; pyuv ``TCP.bind``.
+        """
+        _ferrule.fer_tcp_bind(self._c, *_inet.split(address), flags)
+
+    def connect(self, address: tuple[str, int], callback: Callable[[Self, int | None], object]) -> None:
+        """Connect to a listening socket.
+
+        address: where to.
+        callback: ``callback(tcp, error)``: FER_ECONNREFUSED, FER_ETIMEDOUT and others.
+
+        Raises AddressError for a malformed host; Error FER_EISCONN, FER_EALREADY, FER_EAFNOSUPPORT.
+        Source: ``fer_tcp_connect``; pyuv ``TCP.connect``.
+        """
+        require_callable(callback)
+        host, port = _inet.split(address)
+        self._start(lambda call: _ferrule.fer_tcp_connect(self._c, host, port, call), self._tell(callback))
+
+    def open(self, fd: int) -> None:
+        """Make this the handle of a TCP socket.
+
+        fd: the descriptor; it is the handle's from now on, and its blocking mode is left as it is.
+
+        Raises Error FER_EBADF, FER_ENOTSOCK, FER_EPROTOTYPE, FER_EISCONN; the descriptor stays the caller's.
+        Source: ``fer_tcp_open``; pyuv ``TCP.open``.
+        """
+        _ferrule.fer_tcp_open(self._c, fd)
+
+    def getsockname(self) -> tuple[str, int]:
+        """The address that the socket is bound to.
+
+        Raises Error FER_EBADF before it is open.
+        Source: ``fer_inet_getsockname``; pyuv ``TCP.getsockname``.
+        """
+        return _ferrule.fer_inet_getsockname(self._c)
+
+    def getpeername(self) -> tuple[str, int]:
+        """The address that the socket is connected to.
+
+        Raises Error FER_EBADF before it is open, FER_ENOTCONN.
+        Source: ``fer_inet_getpeername``; pyuv ``TCP.getpeername``.
+        """
+        return _ferrule.fer_inet_getpeername(self._c)
+
+    def nodelay(self, enable: bool) -> None:
+        """Choose whether small pieces are sent at once instead of being gathered.
+
+        enable: whether they are.
+
+        Raises Error FER_EBADF before it is open.
+        Source: ``fer_tcp_nodelay``; pyuv ``TCP.nodelay``.
+        """
+        _ferrule.fer_tcp_nodelay(self._c, 1 if enable else 0)
+
+    def keepalive(self, enable: bool, delay: int = 0) -> None:
+        """Choose whether an idle connection is probed.
+
+        enable: whether it is.
+        delay: seconds of idleness before the first probe; 0 leaves the system's.
+
+        Raises Error FER_EBADF before it is open.
+        Source: ``fer_tcp_keepalive``; pyuv ``TCP.keepalive``.
+        """
+        _ferrule.fer_tcp_keepalive(self._c, 1 if enable else 0, delay)

@@ -1,0 +1,175 @@
+"""``UDP``: datagrams, on a handle that can be passed to another process, as pyuv has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from . import _ferrule, _inet
+from ._weak import weak_method
+from .handle import Handle, check_callable, check_loop, require_callable
+from .loop import Loop
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer, Self
+
+UV_UDP_IPV6ONLY: int = _ferrule.FER_BIND_IPV6_ONLY
+"""Flag of ``UDP.bind()``: an IPv6 socket takes no IPv4 datagrams."""
+UV_UDP_REUSEPORT: int = _ferrule.FER_BIND_REUSE_PORT
+"""Flag of ``UDP.bind()``: several sockets may share the port."""
+UV_UDP_PARTIAL: int = _ferrule.FER_DATAGRAM_PARTIAL
+"""Flag of a received datagram: it was longer than what is given."""
+
+_Address = Optional[tuple[str, int]]
+
+
+class UDP(Handle):
+    """A UDP socket.
+
+    loop: where its callbacks run.
+
+    Addresses are tuples ``(host, port)`` with a literal IPv4 or IPv6 address; names are not looked up. A
+    socket that sends or receives without being bound gets a port.
+
+    Source: ``fer_udp_new``; pyuv ``UDP``.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        check_loop(loop)
+        self._own(loop, _ferrule.fer_udp_new(loop._c, 0))
+
+    def bind(self, address: tuple[str, int], flags: int = 0) -> None:
+        """Bind to an address.
+
+        address: where to; port 0 picks one.
+        flags: ``UV_UDP_IPV6ONLY``, ``UV_UDP_REUSEPORT``.
+
+        Raises AddressError for a malformed host; Error FER_EADDRINUSE, FER_EADDRNOTAVAIL, FER_EAFNOSUPPORT;
+        AccessError; InvalidArgumentError for a second bind or an unknown flag.
+        Source: ``fer_udp_bind``; pyuv ``UDP.bind``.
+        """
+        _ferrule.fer_udp_bind(self._c, *_inet.split(address), flags)
+
+    def connect(self, address: tuple[str, int]) -> None:
+        """Fix the address that datagrams go to and come from.
+
+        address: the peer's.
+
+        Raises AddressError for a malformed host; Error FER_EISCONN when it is connected, FER_EAFNOSUPPORT.
+        Source: ``fer_udp_connect``; uv_udp_connect.
+        """
+        _ferrule.fer_udp_connect(self._c, *_inet.split(address))
+
+    def disconnect(self) -> None:
+        """Undo ``connect()``.
+
+        Raises Error FER_ENOTCONN.
+        Source: ``fer_udp_connect``; uv_udp_connect.
+        """
+        _ferrule.fer_udp_connect(self._c, None, 0)
+
+    def open(self, fd: int) -> None:
+        """Make this the handle of a UDP socket.
+
+        fd: the descriptor; it is the handle's from now on, and its blocking mode is left as it is.
+
+        Raises Error FER_EBADF, FER_ENOTSOCK, FER_EPROTOTYPE, FER_EISCONN; the descriptor stays the caller's.
+        Source: ``fer_udp_open``; pyuv ``UDP.open``.
+        """
+        _ferrule.fer_udp_open(self._c, fd)
+
+    # --- Datagrams -----------------------------------------------------------------------------------------
+
+    def send(
+        self,
+        address: _Address,
+        data: Buffer | Sequence[Buffer],
+        callback: Callable[[Self, int | None], object] | None = None,
+    ) -> None:
+        """Send a datagram.
+
+        address: where to; None on a connected socket.
+        data: an object with the buffer protocol, or a sequence of them that becomes one datagram. It may change
+        as soon as this has returned.
+        callback: ``callback(udp, error)``, called when the kernel has the datagram.
+
+        Raises MessageSizeError for more than a datagram holds; AddressError; RefusedError when an earlier one
+        was refused; Error FER_EDESTADDRREQ, FER_EISCONN for an address where there must, or must not, be one;
+        FER_ENETUNREACH.
+        Source: ``fer_udp_send``; pyuv ``UDP.send``.
+        """
+        check_callable(callback)
+        host, port = _to(address)
+        if callback is None:
+            _ferrule.fer_udp_send(self._c, data, host, port, None)
+            return
+        self._start(lambda call: _ferrule.fer_udp_send(self._c, data, host, port, call), self._tell(callback))
+
+    def try_send(self, address: _Address, data: Buffer | Sequence[Buffer]) -> int:
+        """Send a datagram now or not at all, and give its size.
+
+        address, data: as for ``send()``.
+
+        Raises WouldBlockError when it would have to wait; otherwise as ``send()``.
+        Source: ``fer_udp_try_send``; pyuv ``UDP.try_send``.
+        """
+        _ferrule.fer_udp_try_send(self._c, data, *_to(address))
+        return _size(data)
+
+    def start_recv(self, callback: Callable[[Self, _Address, int, bytes | None, int | None], object]) -> None:
+        """Receive datagrams, until ``stop_recv()``.
+
+        callback: ``callback(udp, (host, port), flags, data, error)``; ``flags`` may have ``UV_UDP_PARTIAL``.
+        The address and ``data`` are None when ``error`` is not, such as FER_ECONNREFUSED for an earlier send;
+        receiving goes on after an error, but for FER_ENOMEM and FER_EBADF.
+
+        Raises Error FER_EALREADY while it receives.
+        Source: ``fer_udp_receive_start``; pyuv ``UDP.start_recv``.
+        """
+        require_callable(callback)
+        _ferrule.fer_udp_receive_start(self._c, weak_method(self._on_datagram))
+        self._register("read", callback)
+
+    def _on_datagram(self, status: int, data: bytes | None, address: _Address, flags: int) -> None:
+        callback = self._registered.get("read")
+        if status in (_ferrule.FER_ENOMEM, _ferrule.FER_EBADF):
+            self._unregister("read")
+        if callback is not None:
+            callback(self, address, flags, data, status or None)
+
+    def stop_recv(self) -> None:
+        """Stop receiving. What is not received yet stays in the kernel.
+
+        Source: ``fer_udp_receive_stop``; pyuv ``UDP.stop_recv``.
+        """
+        _ferrule.fer_udp_receive_stop(self._c)
+        self._unregister("read")
+
+    # --- Facts ---------------------------------------------------------------------------------------------
+
+    def getsockname(self) -> tuple[str, int]:
+        """The address that the socket is bound to.
+
+        Raises Error FER_EBADF before it is open.
+        Source: ``fer_inet_getsockname``; pyuv ``UDP.getsockname``.
+        """
+        return _ferrule.fer_inet_getsockname(self._c)
+
+    def getpeername(self) -> tuple[str, int]:
+        """The address that the socket is connected to.
+
+        Raises Error FER_EBADF before it is open, FER_ENOTCONN.
+        Source: ``fer_inet_getpeername``; uv_udp_getpeername.
+        """
+        return _ferrule.fer_inet_getpeername(self._c)
+
+
+def _to(address: _Address) -> tuple[str | None, int]:
+    return (None, 0) if address is None else _inet.split(address)
+
+
+def _size(data: Any) -> int:
+    try:
+        return memoryview(data).nbytes
+    except TypeError:
+        return sum(memoryview(part).nbytes for part in data)

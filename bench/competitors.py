@@ -44,6 +44,7 @@ def program(name: str) -> str:
 BASE = "raw"
 COMPETITORS = [
     Competitor(BASE, (program("raw"),)),
+    Competitor("raw, 1 MiB buffer", (program("raw_buffer"),), ("stream",)),
     Competitor("libuv", (program("libuv_plain"),)),
     Competitor("ferrule", (program("ferrule_loop"),)),
     Competitor("ferrule sync", (program("ferrule_sync"),), ("rtt",)),

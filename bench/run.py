@@ -35,6 +35,8 @@ ROUNDS = 7
 SECONDS = 0.4
 IDLE_CHANNELS = 1000
 IDLE_TARGET = 1024
+# Programs that ran over the last minute, on average; more than this spoils the figures.
+BUSY = 0.5
 RESULTS = Path(__file__).resolve().parent.parent / "build" / "bench" / "results.json"
 # The one that the targets are for, and the first of a name that reaches one counts.
 OURS = "ferrule"
@@ -176,6 +178,9 @@ def main() -> int:
         console = Console(highlight=False, width=120)
     if processors() is None:
         console.print("Both processes share one processor: these ratios are not those of the targets.")
+    load = os.getloadavg()[0]
+    if load > BUSY:
+        console.print(f"The machine is busy (load {load:.1f}): these ratios may be far off.")
     try:
         rates = run_rounds(console, arguments.rounds, arguments.seconds, arguments.only)
         idle = arguments.only is None or "idle" in arguments.only

@@ -164,4 +164,5 @@ void fer__channel_get_info(const fer_channel *channel, fer_channel_info *info) {
 void fer__channel_hold_loop(fer_channel *channel, int hold) {
     channel->object.holds_loop = hold != 0;
     fer__io_hold(&channel->io, hold);
+    fer__deadline_hold(channel->object.loop, &channel->deadline, hold);
 }

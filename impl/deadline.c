@@ -14,6 +14,7 @@ int64_t fer__deadline_after(int64_t ms) {
 void fer__deadline_init(fer__deadline *deadline, void (*expired)(fer__deadline *deadline)) {
     fer__link_init(&deadline->link);
     deadline->at = 0;
+    deadline->unheld = 0;
     deadline->expired = expired;
 }
 
@@ -21,7 +22,14 @@ static void on_timer(uv_timer_t *timer) {
     fer__deadline_run(timer->data);
 }
 
-/* The timer runs while there are deadlines, and not longer: it keeps the loop alive. */
+static void take_out(fer_loop *loop, fer__deadline *deadline) {
+    if (fer__link_alone(&deadline->link))
+        return;
+    fer__link_remove(&deadline->link);
+    loop->held_deadlines -= !deadline->unheld;
+}
+
+/* The timer runs while there are deadlines; it keeps the loop alive while one of them is to. */
 static void arm(fer_loop *loop) {
     int64_t wait;
     if (loop->uv == NULL || loop->handles == 0)
@@ -34,12 +42,16 @@ static void arm(fer_loop *loop) {
     /* The clock of libuv stands still between turns; what it missed must not shorten the wait. */
     uv_update_time(loop->uv);
     uv_timer_start(&loop->timer, on_timer, (uint64_t)wait, 0);
+    if (loop->held_deadlines > 0)
+        uv_ref((uv_handle_t *)&loop->timer);
+    else
+        uv_unref((uv_handle_t *)&loop->timer);
     fer__loop_touch(loop);
 }
 
 void fer__deadline_set(fer_loop *loop, fer__deadline *deadline, int64_t ms) {
     fer__link *after;
-    fer__link_remove(&deadline->link);
+    take_out(loop, deadline);
     if (ms >= 0) {
         deadline->at = fer__deadline_after(ms);
         /* Most deadlines are the same span from now: the place is near the end. */
@@ -48,6 +60,7 @@ void fer__deadline_set(fer_loop *loop, fer__deadline *deadline, int64_t ms) {
                FER__CONTAINER(after, fer__deadline, link)->at > deadline->at)
             after = after->prev;
         fer__link_insert(&deadline->link, after);
+        loop->held_deadlines += !deadline->unheld;
     }
     arm(loop);
 }
@@ -55,7 +68,20 @@ void fer__deadline_set(fer_loop *loop, fer__deadline *deadline, int64_t ms) {
 void fer__deadline_clear(fer_loop *loop, fer__deadline *deadline) {
     if (fer__link_alone(&deadline->link))
         return;
-    fer__link_remove(&deadline->link);
+    take_out(loop, deadline);
+    arm(loop);
+}
+
+void fer__deadline_hold(fer_loop *loop, fer__deadline *deadline, int hold) {
+    if (deadline->unheld == !hold)
+        return;
+    deadline->unheld = !hold;
+    if (fer__link_alone(&deadline->link))
+        return;
+    if (hold)
+        loop->held_deadlines++;
+    else
+        loop->held_deadlines--;
     arm(loop);
 }
 
@@ -73,7 +99,7 @@ void fer__deadline_run(fer_loop *loop) {
         fer__deadline *first = FER__CONTAINER(loop->deadlines.next, fer__deadline, link);
         if (first->at > now)
             break;
-        fer__link_remove(&first->link);
+        take_out(loop, first);
         first->expired(first);
     }
     arm(loop);

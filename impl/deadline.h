@@ -13,6 +13,7 @@
 typedef struct fer__deadline {
     fer__link link; /**< in loop->deadlines, the earliest first */
     int64_t at;     /**< of the clock of fer__os_now() */
+    uint8_t unheld; /**< waiting for it does not keep the loop alive */
     void (*expired)(struct fer__deadline *deadline);
 } fer__deadline;
 
@@ -25,6 +26,9 @@ void fer__deadline_init(fer__deadline *deadline, void (*expired)(fer__deadline *
 void fer__deadline_set(fer_loop *loop, fer__deadline *deadline, int64_t ms);
 
 void fer__deadline_clear(fer_loop *loop, fer__deadline *deadline);
+
+/** Whether waiting for it keeps the loop alive; that of a new one does. */
+void fer__deadline_hold(fer_loop *loop, fer__deadline *deadline, int hold);
 
 /** Milliseconds to the earliest one; -1 when there is none. */
 int64_t fer__deadline_next(const fer_loop *loop);

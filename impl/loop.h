@@ -45,6 +45,7 @@ struct fer_loop {
     fer__link ready;   /**< objects that have callbacks due */
     fer__link ios;     /**< blocking loop: descriptors that are waited for */
     fer__link deadlines;
+    size_t held_deadlines; /**< how many of them keep the loop alive */
 
     uv_mutex_t lock;  /**< guards the next two */
     fer__link posted; /**< fer__posted */

@@ -96,15 +96,11 @@ void fer__stream_run(fer_handle *stream) {
 /* Writing. */
 
 static void finish_shutdown(fer_handle *stream) {
-    fer_status status;
     if (!stream->shutdown_asked || stream->shutdown_done || stream->out.queued > 0)
         return;
-    status = stream->broken != FER_OK ? stream->broken : fer__os_shutdown_write(stream->io.fd);
-    if (status != FER_OK)
-        stream->broken = status;
-    stream->shutdown_done = status == FER_OK;
-    if (status != FER_OK)
-        call_once(stream, &stream->shutdown, status);
+    if (stream->broken == FER_OK)
+        stream->broken = fer__os_shutdown_write(stream->io.fd);
+    stream->shutdown_done = stream->broken == FER_OK;
     fer__object_due(&stream->object);
 }
 
@@ -214,12 +210,7 @@ fer_status fer__stream_shutdown(fer_handle *stream, fer_stream_cb cb, void *user
     stream->shutdown_asked = 1;
     stream->shutdown.cb = cb;
     stream->shutdown.user = user;
-    if (stream->out.queued == 0 && stream->broken == FER_OK) {
-        fer_status status = fer__os_shutdown_write(stream->io.fd);
-        stream->broken = status;
-        stream->shutdown_done = status == FER_OK;
-    }
-    fer__object_due(&stream->object);
+    finish_shutdown(stream);
     return FER_OK;
 }
 

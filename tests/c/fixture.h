@@ -120,6 +120,12 @@ typedef struct solo {
 void solo_open(solo *half, const fer_channel_options *options);
 void solo_close(solo *half);
 
+/** Two blocking channels that are connected with each other. */
+void sync_pair(fer_channel *channels[2], const fer_channel_options *options);
+
+/** A blocking channel whose other end is a raw socket, which is returned. */
+int sync_and_raw(fer_channel **channel, const fer_channel_options *options);
+
 /** A HELLO: version 1, messages of up to 64 MiB, no handles. */
 enum { HELLO_SIZE = 36 };
 extern const uint8_t hello_bytes[HELLO_SIZE];

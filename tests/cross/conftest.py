@@ -5,7 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import pytest
 
@@ -29,8 +29,8 @@ def start() -> Iterator[Start]:
     """Starts programs, and ends them with the test."""
     programs: list[Program] = []
 
-    def run(*command: str, **options: object) -> Program:
-        program = Program(command, **options)  # type: ignore[arg-type]
+    def run(*command: str, **options: Any) -> Program:
+        program = Program(command, **options)
         programs.append(program)
         return program
 

@@ -28,6 +28,8 @@ function forward(name, deliver) {
  */
 class Pipe extends Duplex {
   #handle;
+  /** A call that opens the pipe has succeeded. */
+  #opened = false;
   #connected = false;
   #connecting = null;
   #reading = false;
@@ -69,6 +71,7 @@ class Pipe extends Duplex {
     const { mode, keepFile = false } = checkOptions(options);
     const bits = checkInteger(mode, 'options.mode', 1, 0o777, 0);
     check(this.#handle.bind(checkName(name), bits, keepFile ? KEEP_FILE : 0), 'bind', String(name));
+    this.#opened = true;
     return this;
   }
 
@@ -122,7 +125,7 @@ class Pipe extends Duplex {
     if (number < 0) {
       const error = statusError(number, 'connect', { detail: native.detail(), address });
       // A pipe that is open, or about to be, stays what it is.
-      if (!this.#connected && this.#connecting === null) this.destroy();
+      if (!this.#opened && this.#connecting === null) this.destroy();
       throw error;
     }
     await this.#connection(address, signal, time);
@@ -231,6 +234,7 @@ class Pipe extends Duplex {
   }
 
   #onOpen() {
+    this.#opened = true;
     this.#connected = true;
     if (this.#wantsRead) this._read();
   }

@@ -338,6 +338,8 @@ FER_API fer_status fer_channel_get_info(const fer_channel *channel, fer_channel_
 /**
  * Choose whether the channel keeps fer_loop_run() from returning while it waits for something.
  *
+ * One that is closing does in any case.
+ *
  * @param channel  the channel.
  * @param hold     1 (what a new channel has) or 0.
  * Ownership: nothing changes hands.

@@ -109,6 +109,21 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[ferrule.Loop]:
+    """A loop that is closed after the test; until then it keeps the handles that the test makes."""
+    kept: list[ferrule.Handle] = []
+    own = ferrule.Handle._own
+
+    def keep(handle: ferrule.Handle, *arguments: Any) -> None:
+        own(handle, *arguments)
+        kept.append(handle)
+
+    monkeypatch.setattr(ferrule.Handle, "_own", keep)
+    with ferrule.Loop() as made:
+        yield made
+
+
+@pytest.fixture
 def address(folder: Path) -> str:
     """An address that nobody listens at yet."""
     return f"pipe:{folder}/s"

@@ -2,5 +2,5 @@
 
 import ferrule from './index.js';
 
-export const { Channel, Pipe, Server, connect, listen, version } = ferrule;
+export const { Channel, Pipe, Server, TCP, UDP, connect, listen, version } = ferrule;
 export default ferrule;

@@ -79,6 +79,26 @@ function checkAddress(address) {
   return address;
 }
 
+function checkBoolean(value, name, missing) {
+  if (value === undefined) return missing;
+  if (typeof value !== 'boolean') throw typeError(name, 'a boolean', value);
+  return value;
+}
+
+function checkPort(value) {
+  if (value === undefined) throw typeError('port', 'a number', value);
+  return checkInteger(value, 'port', 0, 0xffff);
+}
+
+/** A literal address: names are not looked up. */
+function checkHost(host) {
+  if (typeof host !== 'string') throw typeError('host', 'a string', host);
+  if (host.includes('\0')) {
+    throw statusError(status.EADDRESS, 'address', { detail: 'the host has a NUL character in it' });
+  }
+  return host;
+}
+
 /** The name of a pipe, as what the addon takes: a string or bytes. */
 function checkName(name) {
   if (name instanceof URL) return fileURLToPath(name);
@@ -91,10 +111,13 @@ function checkName(name) {
 module.exports = {
   channelNumbers,
   checkAddress,
+  checkBoolean,
   checkFunction,
+  checkHost,
   checkInteger,
   checkName,
   checkOptions,
+  checkPort,
   checkSignal,
   checkTime,
 };

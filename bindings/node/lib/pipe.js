@@ -1,62 +1,65 @@
 'use strict';
 
-const { Duplex } = require('node:stream');
 const native = require('./native.js');
-const { abortError, check, codedError, status, statusError } = require('./errors.js');
-const { forAddon } = require('./bytes.js');
-const { checkFunction, checkInteger, checkName, checkOptions, checkSignal, checkTime } = require('./options.js');
+const { check, codedError, status, statusError } = require('./errors.js');
+const { LARGEST, handleOf } = require('./handle.js');
+const { passenger } = require('./objects.js');
+const { checkBoolean, checkFunction, checkInteger, checkName, checkOptions } = require('./options.js');
+const { Stream, connectStream, openedStream, submitWrite } = require('./stream.js');
+const { TCP } = require('./tcp.js');
+const { UDP } = require('./udp.js');
 
 const KEEP_FILE = 1;
-const MOST_CONNECTIONS = 0x7fffffff;
+/** The names of the kinds, by their numbers. */
+const KINDS = [null, 'pipe', 'tcp', 'udp', 'other'];
+/** Passing failed with one of these before a byte was written: the pipe is as it was. */
+const HARMLESS = new Set(['FER_EBADF', 'FER_ECLOSED', 'FER_EINVAL', 'FER_EMFILE', 'FER_ENOMEM', 'FER_ETOOMANYREFS']);
 
-/** Addon object -> Pipe. */
-const pipes = new WeakMap();
-
-/** Have the addon's calls reach a method of the Pipe. */
-function forward(name, deliver) {
-  native.register(name, function onPipe(...args) {
-    const pipe = pipes.get(this);
-    if (pipe !== undefined) deliver(pipe, ...args);
-  });
-}
+/** An option of the constructor: the addon's side, made elsewhere. */
+const made = Symbol('ferrule.made');
 
 /**
- * A pipe: a Unix domain socket (a named pipe on Windows).
+ * A pipe: a Unix domain socket (a named pipe on Windows), over which handles can be passed.
  *
  * As a connection it is a stream like any other. As a listener it emits 'connection', and accept() takes
  * the connection. 'close' comes once, at the end.
  */
-class Pipe extends Duplex {
-  #handle;
-  /** A call that opens the pipe has succeeded. */
-  #opened = false;
-  #connected = false;
-  #connecting = null;
-  #reading = false;
-  #wantsRead = false;
-  #written = null;
-  #shut = null;
-  #destroyed = null;
+class Pipe extends Stream {
+  #ipc;
+  #announcing = false;
+  /** Chunk -> what is passed with it. */
+  #passengers = new WeakMap();
 
   /**
-   * @param {import('node:stream').DuplexOptions} [options] of the stream; allowHalfOpen is false unless given,
-   *   so that the end of the peer's data ends this side too
+   * @param {import('node:stream').DuplexOptions & { ipc?: boolean }} [options] of the stream; allowHalfOpen is
+   *   false unless given, so that the end of the peer's data ends this side too. ipc: handles are passed over it
    */
   constructor(options) {
-    const given = checkOptions(options);
-    super({ allowHalfOpen: false, ...given, decodeStrings: true, objectMode: false, emitClose: true, autoDestroy: true });
-    this.#handle = new native.Pipe();
-    check(this.#handle.init(), 'pipe');
-    pipes.set(this.#handle, this);
+    const { ipc: given, [made]: handle, ...rest } = checkOptions(options);
+    const ipc = checkBoolean(given, 'options.ipc', false);
+    super(handle ?? new native.Pipe(), rest);
+    this.#ipc = ipc;
+    if (handle === undefined) check(handleOf(this).init(ipc), 'pipe');
   }
 
-  static {
-    forward('pipeConnection', (pipe, number, detail) => pipe.#onConnection(number, detail));
-    forward('pipeConnected', (pipe, number, detail) => pipe.#connecting?.(number, detail));
-    forward('pipeRead', (pipe, number, data) => pipe.#onRead(number, data));
-    forward('pipeWritten', (pipe, number, detail) => pipe.#onWritten(number, detail));
-    forward('pipeShut', (pipe, number, detail) => pipe.#onShut(number, detail));
-    forward('pipeClosed', (pipe) => pipe.#onClosed());
+  /**
+   * Make two pipes that are connected to each other.
+   *
+   * @param {object} [options] as for the constructor
+   * @returns {[Pipe, Pipe]}
+   */
+  static pair(options) {
+    const given = checkOptions(options);
+    const [a, b] = [new native.Pipe(), new native.Pipe()];
+    check(a.pair(b, checkBoolean(given.ipc, 'options.ipc', false)), 'pair');
+    const pipes = [new Pipe({ ...given, [made]: a }), new Pipe({ ...given, [made]: b })];
+    for (const pipe of pipes) openedStream(pipe, true);
+    return pipes;
+  }
+
+  /** Whether handles may be passed over the pipe. */
+  get ipc() {
+    return this.#ipc;
   }
 
   /**
@@ -70,38 +73,9 @@ class Pipe extends Duplex {
   bind(name, options) {
     const { mode, keepFile = false } = checkOptions(options);
     const bits = checkInteger(mode, 'options.mode', 1, 0o777, 0);
-    check(this.#handle.bind(checkName(name), bits, keepFile ? KEEP_FILE : 0), 'bind', String(name));
-    this.#opened = true;
+    check(handleOf(this).bind(checkName(name), bits, keepFile ? KEEP_FILE : 0), 'bind', String(name));
+    openedStream(this, false);
     return this;
-  }
-
-  /**
-   * Accept connections. Each one that waits is a 'connection' event.
-   *
-   * @param {number | (() => void)} [backlog] how many the system keeps waiting; 511 unless given
-   * @param {() => void} [onconnection] a listener of 'connection'
-   * @returns {this}
-   */
-  listen(backlog, onconnection) {
-    const listener = typeof backlog === 'function' ? backlog : onconnection;
-    const most = typeof backlog === 'function' ? undefined : backlog;
-    if (listener !== undefined) checkFunction(listener, 'onconnection');
-    check(this.#handle.listen(checkInteger(most, 'backlog', 1, MOST_CONNECTIONS, 0)), 'listen');
-    if (listener !== undefined) this.on('connection', listener);
-    return this;
-  }
-
-  /**
-   * Take the connection that waits.
-   *
-   * @param {Pipe} [client] a pipe that is not open yet; a new one unless given
-   * @returns {Pipe} the client; it throws EAGAIN when no connection waits
-   */
-  accept(client = new Pipe()) {
-    if (!(#handle in client)) throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'client must be a Pipe');
-    check(this.#handle.accept(client.#handle), 'accept');
-    client.#onOpen();
-    return client;
   }
 
   /**
@@ -112,86 +86,150 @@ class Pipe extends Duplex {
    * @returns {Promise<this>} after 'connect'
    */
   async connect(name, options) {
-    const { signal, timeout } = checkOptions(options);
-    checkSignal(signal);
-    const time = checkTime(timeout, 'options.timeout');
+    handleOf(this);
     const target = checkName(name);
-    const address = String(name);
-    if (signal?.aborted) {
-      this.destroy();
-      throw abortError(signal);
-    }
-    const number = this.#handle.connect(target);
-    if (number < 0) {
-      const error = statusError(number, 'connect', { detail: native.detail(), address });
-      // A pipe that is open, or about to be, stays what it is.
-      if (!this.#opened && this.#connecting === null) this.destroy();
-      throw error;
-    }
-    await this.#connection(address, signal, time);
-    return this;
+    return connectStream(this, (handle) => handle.connect(target), String(name), options);
   }
 
-  /** Wait for the end of a connect that is under way. */
-  #connection(address, signal, time) {
-    return new Promise((resolve, reject) => {
-      let timer;
-      const settle = (error) => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onabort);
-        this.#connecting = null;
-        if (error) {
-          reject(error);
-          this.destroy();
-          return;
-        }
-        resolve();
-        this.#onOpen();
-        this.emit('connect');
-      };
-      const onabort = () => settle(abortError(signal));
-      this.#connecting = (number, detail) => {
-        settle(number < 0 ? statusError(number, 'connect', { detail, address }) : null);
-      };
-      signal?.addEventListener('abort', onabort, { once: true });
-      if (time > 0) {
-        timer = setTimeout(() => settle(statusError(status.ETIMEDOUT, 'connect', { address })), time);
+  /**
+   * Take the connection that waits, or the next handle that was received.
+   *
+   * @param {Pipe | TCP | UDP} [client] not open yet, and of the kind that waits; a new one unless given
+   * @returns {Pipe | TCP | UDP} the client; it throws EAGAIN when nothing waits, and ERR_FERRULE_KIND, with
+   *   nothing taken, for another kind
+   */
+  accept(client) {
+    const accepted = super.accept(client);
+    this.#announceLater();
+    return accepted;
+  }
+
+  /** What accept() fills when it is given nothing. @private */
+  _another() {
+    switch (this.pendingHandleType) {
+      case 'tcp':
+        return new TCP();
+      case 'udp':
+        return new UDP();
+      case 'other':
+        throw statusError(status.EKIND, 'accept', { detail: 'a descriptor that is no handle waits: take it with acceptFd()' });
+      default:
+        return new Pipe();
+    }
+  }
+
+  /**
+   * Take the next handle that was received, of whatever kind, as a descriptor.
+   *
+   * @returns {number} the descriptor, which the caller must close
+   */
+  acceptFd() {
+    const fd = check(handleOf(this).acceptFd(), 'accept');
+    this.#announceLater();
+    return fd;
+  }
+
+  /** How many received handles wait to be accepted. */
+  get pendingCount() {
+    return handleOf(this).pendingCount();
+  }
+
+  /** The kind of the next received handle: 'pipe', 'tcp', 'udp', or 'other'; null when none waits. */
+  get pendingHandleType() {
+    return KINDS[handleOf(this).pendingKind()];
+  }
+
+  /** Handles have come with the data that is about to be pushed. @private */
+  _received() {
+    if (this.#announcing) return;
+    this.#announcing = true;
+    try {
+      let count = this.pendingCount;
+      // What nobody takes waits.
+      for (let before = count + 1; count > 0 && count < before && !this.destroyed; count = this.pendingCount) {
+        before = count;
+        this.emit('handle', this.pendingHandleType);
       }
+    } finally {
+      this.#announcing = false;
+    }
+  }
+
+  /** One was taken outside of 'handle': tell of the next one. */
+  #announceLater() {
+    if (!this.#announcing && this.pendingCount > 0) {
+      process.nextTick(() => {
+        if (!this.destroyed && this.pendingCount > 0) this._received();
+      });
+    }
+  }
+
+  /**
+   * Write data, and pass a handle with its first byte. It stays usable here, and open until the kernel has it;
+   * one of Node's own objects is closed then, unless keepOpen is given.
+   *
+   * @param {string | ArrayBufferView | ArrayBufferLike} chunk at least one byte
+   * @param {Pipe | TCP | UDP | import('node:net').Socket | import('node:net').Server | import('node:dgram').Socket | number} handle
+   *   a number is a descriptor, which must stay open until the callback
+   * @param {{ keepOpen?: boolean } | ((error: Error | null) => void)} [options]
+   * @param {(error: Error | null) => void} [callback] the kernel has it, or it failed. Without one, a failure
+   *   destroys the pipe
+   * @returns {boolean} as write()
+   */
+  writeHandle(chunk, handle, options, callback) {
+    handleOf(this);
+    const listener = typeof options === 'function' ? options : callback;
+    const { keepOpen } = checkOptions(typeof options === 'function' ? undefined : options);
+    const keep = checkBoolean(keepOpen, 'options.keepOpen', false);
+    if (listener !== undefined) checkFunction(listener, 'callback');
+    // Its own memory: it tells this chunk from others in the stream's queue.
+    const bytes = copyBytes(chunk);
+    if (!this.#ipc) throw statusError(status.EINVAL, 'writeHandle', { detail: 'the pipe was made without ipc' });
+    if (bytes.length === 0) throw statusError(status.EINVAL, 'writeHandle', { detail: 'a handle rides on a byte: there is none' });
+    if (handle === this) throw statusError(status.EINVAL, 'writeHandle', { detail: 'a pipe cannot be passed over itself' });
+    const entry = { ...passenger(handle, keep), error: null };
+    this.#passengers.set(bytes, entry);
+    return super.write(bytes, 'buffer', (failure) => {
+      const error = failure ?? entry.error;
+      if (!error) entry.sent();
+      entry.release();
+      if (listener !== undefined) listener(error ?? null);
+      else if (error && !failure) this.destroy(error);
     });
   }
 
-  /**
-   * Make it a pipe of a connected or listening socket of the Unix domain, which it owns from then on.
-   *
-   * @param {number} fd
-   * @returns {this}
-   */
-  open(fd) {
-    check(this.#handle.open(checkInteger(fd, 'fd', 0, MOST_CONNECTIONS, -1)), 'open');
-    this.#onOpen();
-    return this;
+  /** @private */
+  _write(chunk, encoding, callback) {
+    const entry = this.#passengers.get(chunk);
+    if (entry === undefined) super._write(chunk, encoding, callback);
+    else this.#pass(chunk, entry, callback);
   }
 
-  /** The descriptor. It stays the pipe's. */
-  fileno() {
-    return check(this.#handle.fileno(), 'fileno');
+  /** @private */
+  _writev(entries, callback) {
+    const next = (from) => {
+      let to = from;
+      while (to < entries.length && !this.#passengers.has(entries[to].chunk)) to += 1;
+      const go = (end) => (error) => {
+        if (error || end === entries.length) callback(error);
+        else next(end);
+      };
+      if (to > from) super._writev(entries.slice(from, to), go(to));
+      else this.#pass(entries[from].chunk, this.#passengers.get(entries[from].chunk), go(from + 1));
+    };
+    next(0);
   }
 
-  /**
-   * Write as much as the kernel takes now, past the stream's own queue.
-   *
-   * @param {string | ArrayBufferView | ArrayBufferLike} data
-   * @returns {number} how many bytes were written; 0 when earlier writes are not done or nothing fits
-   */
-  tryWrite(data) {
-    if (this.writableLength > 0) return 0;
-    const written = this.#handle.tryWrite(forAddon(data));
-    return written === status.EAGAIN ? 0 : check(written, 'write');
-  }
-
-  /** How many bytes wait in the library, beside the stream's own writableLength. */
-  get writeQueueSize() {
-    return this.#handle.writeQueueSize();
+  #pass(chunk, entry, callback) {
+    const handle = handleOf(this);
+    submitWrite(this, () => handle.pass(chunk, entry.target()), (error) => {
+      if (error && HARMLESS.has(error.status)) {
+        entry.error = error;
+        callback();
+      } else {
+        callback(error);
+      }
+    });
   }
 
   /**
@@ -214,146 +252,53 @@ class Pipe extends Duplex {
     return this.#name(true, 'getpeername', options);
   }
 
-  /** Keep Node from exiting while the pipe waits for something, as it does at first. */
-  ref() {
-    if (!this.destroyed) check(this.#handle.hold(true), 'ref');
-    return this;
-  }
-
-  /** Let Node exit though the pipe is open. */
-  unref() {
-    if (!this.destroyed) check(this.#handle.hold(false), 'unref');
-    return this;
-  }
-
   #name(peer, syscall, options) {
     const { encoding = 'utf8' } = checkOptions(options);
-    const name = this.#handle.name(peer);
+    const name = handleOf(this).name(peer);
     if (typeof name === 'number') check(name, syscall);
     return encoding === 'buffer' ? name : name.toString(encoding);
   }
 
-  #onOpen() {
-    this.#opened = true;
-    this.#connected = true;
-    if (this.#wantsRead) this._read();
+  /**
+   * Change the permission bits of the socket file of a bound pipe.
+   *
+   * @param {number} mode up to 0o777
+   * @returns {this}
+   */
+  chmod(mode) {
+    check(handleOf(this).chmod(checkInteger(mode, 'mode', 0, 0o777, -1)), 'chmod');
+    return this;
   }
 
-  #onConnection(number, detail) {
-    if (number < 0) this.emit('error', statusError(number, 'accept', { detail }));
-    else this.emit('connection');
+  /**
+   * Choose how many instances of a named pipe wait for connections. Has an effect on Windows only.
+   *
+   * @param {number} count
+   * @returns {this}
+   */
+  pendingInstances(count) {
+    check(handleOf(this).pendingInstances(checkInteger(count, 'count', 1, LARGEST, 0)), 'pendingInstances');
+    return this;
   }
 
-  /** The stream wants data. @private */
-  _read() {
-    this.#wantsRead = true;
-    if (!this.#connected || this.#reading || this.destroyed) return;
-    const number = this.#handle.readStart();
-    if (number < 0) this.destroy(statusError(number, 'read', { detail: native.detail() }));
-    else this.#reading = true;
+  /**
+   * Who is at the other end, as the kernel noted it when the connection was made.
+   *
+   * @returns {{ pid: number | null, uid: number, gid: number }} pid is null where the system does not tell
+   */
+  peerCredentials() {
+    const who = handleOf(this).credentials();
+    if (typeof who === 'number') check(who, 'peerCredentials');
+    const [pid, uid, gid] = who;
+    return { pid: pid < 0 ? null : pid, uid, gid };
   }
+}
 
-  #onRead(number, data) {
-    if (number === 0) {
-      if (!this.push(data) && this.#reading) this.#stopReading();
-      return;
-    }
-    this.#reading = false;
-    if (number === status.EOF) this.#onEnd();
-    else this.destroy(statusError(number, 'read', { detail: data }));
-  }
-
-  #stopReading() {
-    this.#wantsRead = false;
-    if (this.destroyed) return;
-    this.#reading = false;
-    check(this.#handle.readStop(), 'read');
-  }
-
-  #onEnd() {
-    this.push(null);
-    // Without data that waits to be read, 'end' has to be asked for.
-    if (this.readableLength === 0) this.read(0);
-  }
-
-  /** @private */
-  _write(chunk, encoding, callback) {
-    this.#write(forAddon(chunk), callback);
-  }
-
-  /** Everything that gathered while the write before was under way leaves in one. @private */
-  _writev(entries, callback) {
-    this.#write(forAddon(entries.map((entry) => entry.chunk)), callback);
-  }
-
-  #write(data, callback) {
-    if (this.#connecting !== null) {
-      this.#whenConnected(() => this.#write(data, callback), callback);
-      return;
-    }
-    const number = this.#handle.write(data);
-    if (number < 0) callback(statusError(number, 'write', { detail: native.detail() }));
-    else if (number === 1) callback();
-    else this.#written = callback;
-  }
-
-  #onWritten(number, detail) {
-    const callback = this.#written;
-    this.#written = null;
-    callback?.(number < 0 ? statusError(number, 'write', { detail }) : null);
-  }
-
-  /** @private */
-  _final(callback) {
-    if (this.#connecting !== null) {
-      this.#whenConnected(() => this._final(callback), callback);
-      return;
-    }
-    const number = this.#handle.shutdown();
-    // A pipe that was never connected has nothing to end.
-    if (number === status.ENOTCONN) callback();
-    else if (number < 0) callback(statusError(number, 'shutdown', { detail: native.detail() }));
-    else this.#shut = callback;
-  }
-
-  #onShut(number, detail) {
-    const callback = this.#shut;
-    this.#shut = null;
-    // The peer went away first: then there is nobody to tell.
-    const gone = number === status.ENOTCONN || number === status.EPIPE;
-    callback?.(number < 0 && !gone ? statusError(number, 'shutdown', { detail }) : null);
-  }
-
-  #whenConnected(go, fail) {
-    const onconnect = () => {
-      this.off('close', onclose);
-      go();
-    };
-    const onclose = () => {
-      this.off('connect', onconnect);
-      fail(statusError(status.ECANCELED, 'write'));
-    };
-    this.once('connect', onconnect);
-    this.once('close', onclose);
-  }
-
-  /** @private */
-  _destroy(error, callback) {
-    const number = this.#handle.close();
-    if (number < 0) {
-      callback(error ?? statusError(number, 'close', { detail: native.detail() }));
-      return;
-    }
-    this.#reading = false;
-    this.#connected = false;
-    this.#destroyed = () => callback(error);
-  }
-
-  #onClosed() {
-    const callback = this.#destroyed;
-    this.#destroyed = null;
-    callback?.();
-  }
+function copyBytes(chunk) {
+  if (typeof chunk === 'string') return Buffer.from(chunk);
+  if (ArrayBuffer.isView(chunk)) return Buffer.from(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+  if (chunk instanceof ArrayBuffer || chunk instanceof SharedArrayBuffer) return Buffer.from(new Uint8Array(chunk));
+  throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'chunk must be a string, a Buffer, a TypedArray, a DataView or an ArrayBuffer');
 }
 
 module.exports = { Pipe };

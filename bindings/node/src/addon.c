@@ -9,6 +9,7 @@
 #include "env.h"
 #include "ferrule/status.h"
 #include "ferrule/version.h"
+#include "inet.h"
 #include "pipe.h"
 #include "server.h"
 #include "value.h"
@@ -61,6 +62,8 @@ static napi_status fill_exports(napi_env env, napi_value exports) {
     FER_NODE_TRY(text_property(env, exports, "uvVersion", fer_version_uv()));
     FER_NODE_TRY(make_statuses(env, exports));
     FER_NODE_TRY(fer_node_pipe_init(env, exports));
+    FER_NODE_TRY(fer_node_tcp_init(env, exports));
+    FER_NODE_TRY(fer_node_udp_init(env, exports));
     FER_NODE_TRY(fer_node_channel_init(env, exports));
     return fer_node_server_init(env, exports);
 }

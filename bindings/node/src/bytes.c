@@ -145,6 +145,28 @@ bool fer_node_bytes_keep(napi_env env, napi_value value, fer_node_bytes *bytes,
     return napi_create_reference(env, value, 1, &kept->value) == napi_ok;
 }
 
+bool fer_node_bytes_copy(fer_node_bytes *bytes, fer_node_kept *kept) {
+    char *copy = malloc(bytes->total > 0 ? bytes->total : 1);
+    size_t size = 0;
+    kept->value = NULL;
+    kept->text = copy;
+    if (copy == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < bytes->count; i++) {
+        if (bytes->parts[i].size > 0) {
+            memcpy(copy + size, bytes->parts[i].data, bytes->parts[i].size);
+            size += bytes->parts[i].size;
+        }
+    }
+    fer_node_bytes_done(bytes);
+    bytes->few[0].data = copy;
+    bytes->few[0].size = size;
+    bytes->count = 1;
+    bytes->total = size;
+    return true;
+}
+
 void fer_node_kept_drop(napi_env env, fer_node_kept *kept) {
     if (kept->value != NULL) {
         FER_NODE_MUST(napi_delete_reference(env, kept->value));

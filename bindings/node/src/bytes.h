@@ -45,6 +45,12 @@ typedef struct fer_node_kept {
 bool fer_node_bytes_keep(napi_env env, napi_value value, fer_node_bytes *bytes,
                          fer_node_kept *kept);
 
+/**
+ * Have a copy of `bytes`, in one part, outlive the call: JavaScript may then do with its memory what it
+ * likes. False, with nothing kept and no exception thrown, when there is no memory.
+ */
+bool fer_node_bytes_copy(fer_node_bytes *bytes, fer_node_kept *kept);
+
 /** They are not needed any more. */
 void fer_node_kept_drop(napi_env env, fer_node_kept *kept);
 

@@ -10,7 +10,7 @@
 
 #include "object.h"
 
-enum { FER_NODE_ARGUMENTS = 4 };
+enum { FER_NODE_ARGUMENTS = 5 };
 
 /** Makes the arguments of a call, inside its handle scope. */
 typedef napi_status (*fer_node_fill)(napi_env env, const void *data, napi_value *argv,

@@ -16,12 +16,14 @@
 
 /** X(slot, name): the functions that lib/ registers, which the addon calls. */
 #define FER_NODE_SLOT_MAP(X)                 \
-    X(PIPE_CONNECTION, "pipeConnection")     \
-    X(PIPE_CONNECTED, "pipeConnected")       \
-    X(PIPE_READ, "pipeRead")                 \
-    X(PIPE_WRITTEN, "pipeWritten")           \
-    X(PIPE_SHUT, "pipeShut")                 \
-    X(PIPE_CLOSED, "pipeClosed")             \
+    X(HANDLE_CLOSED, "handleClosed")         \
+    X(STREAM_CONNECTION, "streamConnection") \
+    X(STREAM_CONNECTED, "streamConnected")   \
+    X(STREAM_READ, "streamRead")             \
+    X(STREAM_WRITTEN, "streamWritten")       \
+    X(STREAM_SHUT, "streamShut")             \
+    X(UDP_DATAGRAM, "udpDatagram")           \
+    X(UDP_SENT, "udpSent")                   \
     X(CHANNEL_CONNECTED, "channelConnected") \
     X(CHANNEL_MESSAGES, "channelMessages")   \
     X(CHANNEL_ENDED, "channelEnded")         \

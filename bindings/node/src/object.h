@@ -1,5 +1,5 @@
 /**
- * The objects that JavaScript holds: pipes, channels and servers.
+ * The objects that JavaScript holds: handles, channels and servers.
  *
  * The C structure lives on the C heap. JavaScript's object is wrapped around it and tagged with its
  * kind, so that a method called on a foreign object is refused. While the object is open, a strong
@@ -17,7 +17,17 @@
 #include "ferrule/status.h"
 #include "ferrule/types.h"
 
-typedef enum fer_node_kind { FER_NODE_PIPE, FER_NODE_CHANNEL, FER_NODE_SERVER } fer_node_kind;
+/** A kind, or a group of kinds. */
+typedef enum fer_node_kind {
+    FER_NODE_PIPE = 1,
+    FER_NODE_TCP = 2,
+    FER_NODE_UDP = 4,
+    FER_NODE_CHANNEL = 8,
+    FER_NODE_SERVER = 16,
+    FER_NODE_STREAM = FER_NODE_PIPE | FER_NODE_TCP,
+    FER_NODE_INET = FER_NODE_TCP | FER_NODE_UDP,
+    FER_NODE_HANDLE = FER_NODE_PIPE | FER_NODE_TCP | FER_NODE_UDP
+} fer_node_kind;
 
 typedef struct fer_node_object {
     fer_node_env *state;
@@ -26,20 +36,25 @@ typedef struct fer_node_object {
     bool closing;               /**< the close callback is due */
     napi_ref self;              /**< JavaScript's object */
     napi_async_context context; /**< in which its callbacks run */
-    fer_handle *handle;         /**< of a pipe */
+    fer_handle *handle;         /**< of a pipe, a TCP or a UDP socket */
     fer_channel *channel;       /**< of a channel; of a server, the one that waits to be taken */
     fer_server *server;         /**< of a server */
 } fer_node_object;
 
-/** The body of a constructor. Returns `this`, or NULL with an exception thrown. */
+/** The body of a constructor of one kind. Returns `this`, or NULL with an exception thrown. */
 napi_value fer_node_object_new(napi_env env, napi_callback_info info, fer_node_kind kind);
 
 /**
- * The object behind the `this` of a call, and its arguments; missing ones are undefined.
+ * The object behind the `this` of a call, of this kind or group, and its arguments; missing ones are
+ * undefined.
  * NULL, with an exception thrown, when `this` is something else.
  */
 fer_node_object *fer_node_this(napi_env env, napi_callback_info info, fer_node_kind kind,
                                size_t argc, napi_value *argv);
+
+/** The object behind `value`, or NULL when it is not of this kind or group. */
+napi_status fer_node_find(napi_env env, napi_value value, fer_node_kind kind,
+                          fer_node_object **object);
 
 /** The object behind an argument; NULL, with an exception thrown, when it is something else. */
 fer_node_object *fer_node_argument(napi_env env, napi_value value, fer_node_kind kind);

@@ -1,93 +1,30 @@
 #include "pipe.h"
 
-#include <stdlib.h>
-
 #include "bytes.h"
 #include "check.h"
-#include "class.h"
-#include "emit.h"
-#include "ferrule/handle.h"
 #include "ferrule/pipe.h"
-#include "ferrule/stream.h"
-#include "object.h"
+#include "handle.h"
+#include "passing.h"
+#include "stream.h"
 #include "value.h"
 
 /* Every method gives a status as a number, unless it says otherwise: 0, or a negative one. */
-
-/** A write that the kernel did not take at once. It keeps the bytes alive. */
-typedef struct pipe_write {
-    fer_node_object *pipe;
-    fer_node_kept kept;
-} pipe_write;
-
-/** Bytes that came, or the end. */
-typedef struct pipe_read {
-    fer_status status;
-    const void *data;
-    size_t size;
-} pipe_read;
-
-static void on_connection(fer_handle *listener, fer_status status, void *user) {
-    (void)listener;
-    fer_node_emit_status(user, FER_NODE_PIPE_CONNECTION, status);
-}
-
-static void on_connected(fer_handle *handle, fer_status status, void *user) {
-    (void)handle;
-    fer_node_emit_status(user, FER_NODE_PIPE_CONNECTED, status);
-}
-
-/** (status, detail) or (0, buffer). The bytes are valid during the callback only: copy. */
-static napi_status fill_read(napi_env env, const void *data, napi_value *argv, size_t *argc) {
-    const pipe_read *read = data;
-    if (read->status != FER_OK) {
-        return fer_node_fill_status(env, &read->status, argv, argc);
-    }
-    FER_NODE_TRY(napi_create_int32(env, FER_OK, &argv[0]));
-    FER_NODE_TRY(napi_create_buffer_copy(env, read->size, read->data, NULL, &argv[1]));
-    *argc = 2;
-    return napi_ok;
-}
-
-static void on_read(fer_handle *stream, fer_status status, const void *data, size_t size,
-                    void *user) {
-    fer_node_object *pipe = user;
-    pipe_read read = {status, data, size};
-    if (!fer_node_emit(pipe, FER_NODE_PIPE_READ, fill_read, &read) && status == FER_OK) {
-        /* The bytes are lost: nothing may be read after them as if they had not been there. */
-        (void)fer_stream_read_stop(stream);
-        fer_node_emit_status(pipe, FER_NODE_PIPE_READ, FER_ENOMEM);
-    }
-}
-
-static void on_written(fer_handle *stream, fer_status status, void *user) {
-    (void)stream;
-    pipe_write *write = user;
-    fer_node_object *pipe = write->pipe;
-    fer_node_kept_drop(pipe->state->env, &write->kept);
-    free(write);
-    fer_node_emit_status(pipe, FER_NODE_PIPE_WRITTEN, status);
-}
-
-static void on_shut(fer_handle *stream, fer_status status, void *user) {
-    (void)stream;
-    fer_node_emit_status(user, FER_NODE_PIPE_SHUT, status);
-}
-
-static void on_closed(fer_handle *handle, void *user) {
-    (void)handle;
-    fer_node_emit(user, FER_NODE_PIPE_CLOSED, NULL, NULL);
-    fer_node_release(user);
-}
 
 static napi_value pipe_new(napi_env env, napi_callback_info info) {
     return fer_node_object_new(env, info, FER_NODE_PIPE);
 }
 
-/** init(): make the handle. */
+/** init(ipc): make the handle. Without an argument it is not for passing. */
 static napi_value pipe_init(napi_env env, napi_callback_info info) {
-    fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 0, NULL);
+    napi_value argv[1];
+    napi_valuetype type = napi_undefined;
+    bool ipc = false;
+    fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 1, argv);
     if (pipe == NULL) {
+        return NULL;
+    }
+    FER_NODE_CALL(env, napi_typeof(env, argv[0], &type), NULL);
+    if (type != napi_undefined && !fer_node_get_bool(env, argv[0], &ipc)) {
         return NULL;
     }
     if (pipe->handle != NULL) {
@@ -96,17 +33,35 @@ static napi_value pipe_init(napi_env env, napi_callback_info info) {
     fer_loop *loop = NULL;
     fer_status status = fer_node_env_loop(pipe->state, &loop);
     if (status == FER_OK) {
-        status = fer_pipe_new(loop, 0, &pipe->handle);
+        status = fer_pipe_new(loop, ipc ? FER_PIPE_IPC : 0, &pipe->handle);
     }
     return fer_node_status(env, status);
 }
 
-/** After a call that opens the pipe. */
-static napi_value opened(napi_env env, fer_node_object *pipe, fer_status status) {
-    if (status == FER_OK) {
-        fer_node_hold(pipe);
+/** pair(other, ipc): make the handles of both, connected to each other. */
+static napi_value pipe_pair(napi_env env, napi_callback_info info) {
+    napi_value argv[2];
+    bool ipc = false;
+    fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 2, argv);
+    if (pipe == NULL || !fer_node_get_bool(env, argv[1], &ipc)) {
+        return NULL;
     }
-    return fer_node_status(env, status);
+    fer_node_object *other = fer_node_argument(env, argv[0], FER_NODE_PIPE);
+    if (other == NULL) {
+        return NULL;
+    }
+    if (pipe == other || pipe->handle != NULL || other->handle != NULL) {
+        return fer_node_status(env, FER_EALREADY);
+    }
+    fer_loop *loop = NULL;
+    fer_status status = fer_node_env_loop(pipe->state, &loop);
+    if (status == FER_OK) {
+        status = fer_pipe_pair(loop, ipc ? FER_PIPE_IPC : 0, &pipe->handle, &other->handle);
+    }
+    if (status == FER_OK) {
+        fer_node_hold(other);
+    }
+    return fer_node_opened(env, pipe, status);
 }
 
 /** A name: a single piece of bytes. False, with an exception thrown, for anything else. */
@@ -139,36 +94,10 @@ static napi_value pipe_bind(napi_env env, napi_callback_info info) {
     fer_status status =
         fer_pipe_bind(pipe->handle, name.parts[0].data, name.parts[0].size, &options);
     fer_node_bytes_done(&name);
-    return opened(env, pipe, status);
+    return fer_node_opened(env, pipe, status);
 }
 
-/** listen(backlog) */
-static napi_value pipe_listen(napi_env env, napi_callback_info info) {
-    napi_value argv[1];
-    int32_t backlog = 0;
-    fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 1, argv);
-    if (pipe == NULL || !fer_node_get_int(env, argv[0], &backlog)) {
-        return NULL;
-    }
-    fer_status status = fer_stream_listen(pipe->handle, backlog, on_connection, pipe, NULL);
-    return fer_node_status(env, status);
-}
-
-/** accept(client) */
-static napi_value pipe_accept(napi_env env, napi_callback_info info) {
-    napi_value argv[1];
-    fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 1, argv);
-    if (pipe == NULL) {
-        return NULL;
-    }
-    fer_node_object *client = fer_node_argument(env, argv[0], FER_NODE_PIPE);
-    if (client == NULL) {
-        return NULL;
-    }
-    return opened(env, client, fer_stream_accept(pipe->handle, client->handle));
-}
-
-/** connect(name): then pipeConnected(status, detail). */
+/** connect(name): then streamConnected(status, detail). */
 static napi_value pipe_connect(napi_env env, napi_callback_info info) {
     napi_value argv[1];
     fer_node_bytes name;
@@ -176,10 +105,10 @@ static napi_value pipe_connect(napi_env env, napi_callback_info info) {
     if (pipe == NULL || !get_name(env, argv[0], &name)) {
         return NULL;
     }
-    fer_status status =
-        fer_pipe_connect(pipe->handle, name.parts[0].data, name.parts[0].size, on_connected, pipe);
+    fer_status status = fer_pipe_connect(pipe->handle, name.parts[0].data, name.parts[0].size,
+                                         fer_node_on_connected, pipe);
     fer_node_bytes_done(&name);
-    return opened(env, pipe, status);
+    return fer_node_opened(env, pipe, status);
 }
 
 /** open(fd) */
@@ -190,113 +119,7 @@ static napi_value pipe_open(napi_env env, napi_callback_info info) {
     if (pipe == NULL || !fer_node_get_int(env, argv[0], &fd)) {
         return NULL;
     }
-    return opened(env, pipe, fer_pipe_open(pipe->handle, fd));
-}
-
-/** fileno(): the descriptor, or a status. */
-static napi_value pipe_fileno(napi_env env, napi_callback_info info) {
-    fer_fd fd = -1;
-    fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 0, NULL);
-    if (pipe == NULL) {
-        return NULL;
-    }
-    fer_status status = fer_handle_fileno(pipe->handle, &fd);
-    return status == FER_OK ? fer_node_number(env, (double)fd) : fer_node_status(env, status);
-}
-
-/** readStart(): then pipeRead(0, buffer) each time, and at the end pipeRead(status, detail). */
-static napi_value pipe_read_start(napi_env env, napi_callback_info info) {
-    fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 0, NULL);
-    if (pipe == NULL) {
-        return NULL;
-    }
-    return fer_node_status(env, fer_stream_read_start(pipe->handle, on_read, pipe, NULL));
-}
-
-/** readStop() */
-static napi_value pipe_read_stop(napi_env env, napi_callback_info info) {
-    fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 0, NULL);
-    if (pipe == NULL) {
-        return NULL;
-    }
-    return fer_node_status(env, fer_stream_read_stop(pipe->handle));
-}
-
-/** Have what is left of `bytes`, which were got from `data`, written. */
-static fer_status write_rest(napi_env env, fer_node_object *pipe, fer_node_bytes *bytes,
-                             size_t written, napi_value data) {
-    pipe_write *write = malloc(sizeof *write);
-    if (write == NULL) {
-        return FER_ENOMEM;
-    }
-    write->pipe = pipe;
-    if (!fer_node_bytes_keep(env, data, bytes, &write->kept)) {
-        free(write);
-        return FER_ENOMEM;
-    }
-    fer_node_bytes_skip(bytes, written);
-    fer_status status =
-        fer_stream_write(pipe->handle, bytes->parts, bytes->count, on_written, write);
-    if (status != FER_OK) {
-        fer_node_kept_drop(env, &write->kept);
-        free(write);
-    }
-    return status;
-}
-
-/** write(data): 1 when the kernel took it all; 0, then pipeWritten(status, detail); or a status. */
-static napi_value pipe_write_data(napi_env env, napi_callback_info info) {
-    napi_value argv[1];
-    fer_node_bytes bytes;
-    size_t written = 0;
-    fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 1, argv);
-    if (pipe == NULL) {
-        return NULL;
-    }
-    if (!fer_node_bytes_get(env, argv[0], &bytes)) {
-        return NULL;
-    }
-    fer_status status = fer_stream_try_write(pipe->handle, bytes.parts, bytes.count, &written);
-    int32_t result = 1;
-    if (status == FER_EAGAIN || (status == FER_OK && written < bytes.total)) {
-        result = (int32_t)write_rest(env, pipe, &bytes, status == FER_OK ? written : 0, argv[0]);
-    } else if (status != FER_OK) {
-        result = (int32_t)status;
-    }
-    fer_node_bytes_done(&bytes);
-    return fer_node_number(env, result);
-}
-
-/** tryWrite(data): how many bytes the kernel took, or a status. */
-static napi_value pipe_try_write(napi_env env, napi_callback_info info) {
-    napi_value argv[1];
-    fer_node_bytes bytes;
-    size_t written = 0;
-    fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 1, argv);
-    if (pipe == NULL || !fer_node_bytes_get(env, argv[0], &bytes)) {
-        return NULL;
-    }
-    fer_status status = fer_stream_try_write(pipe->handle, bytes.parts, bytes.count, &written);
-    fer_node_bytes_done(&bytes);
-    return status == FER_OK ? fer_node_number(env, (double)written) : fer_node_status(env, status);
-}
-
-/** shutdown(): then pipeShut(status, detail). */
-static napi_value pipe_shutdown(napi_env env, napi_callback_info info) {
-    fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 0, NULL);
-    if (pipe == NULL) {
-        return NULL;
-    }
-    return fer_node_status(env, fer_stream_shutdown(pipe->handle, on_shut, pipe));
-}
-
-/** writeQueueSize(): in bytes. */
-static napi_value pipe_write_queue_size(napi_env env, napi_callback_info info) {
-    fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 0, NULL);
-    if (pipe == NULL) {
-        return NULL;
-    }
-    return fer_node_number(env, (double)fer_stream_write_queue_size(pipe->handle));
+    return fer_node_opened(env, pipe, fer_pipe_open(pipe->handle, fd));
 }
 
 static fer_status sock_name(const void *handle, char *buffer, size_t *size) {
@@ -318,52 +141,64 @@ static napi_value pipe_name(napi_env env, napi_callback_info info) {
     return fer_node_name(env, peer ? peer_name : sock_name, pipe->handle);
 }
 
-/** hold(on): whether it keeps Node from exiting. */
-static napi_value pipe_hold(napi_env env, napi_callback_info info) {
+/** chmod(mode) */
+static napi_value pipe_chmod(napi_env env, napi_callback_info info) {
     napi_value argv[1];
-    bool on = false;
+    int32_t mode = 0;
     fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 1, argv);
-    if (pipe == NULL || !fer_node_get_bool(env, argv[0], &on)) {
+    if (pipe == NULL || !fer_node_get_int(env, argv[0], &mode)) {
         return NULL;
     }
-    return fer_node_status(env, fer_handle_hold_loop(pipe->handle, on));
+    return fer_node_status(env, fer_pipe_chmod(pipe->handle, (uint32_t)mode));
 }
 
-/** close(): then pipeClosed(). */
-static napi_value pipe_close(napi_env env, napi_callback_info info) {
+/** pendingInstances(count) */
+static napi_value pipe_pending_instances(napi_env env, napi_callback_info info) {
+    napi_value argv[1];
+    int32_t count = 0;
+    fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 1, argv);
+    if (pipe == NULL || !fer_node_get_int(env, argv[0], &count)) {
+        return NULL;
+    }
+    return fer_node_status(env, fer_pipe_pending_instances(pipe->handle, count));
+}
+
+/** credentials(): [pid, uid, gid], or a status. */
+static napi_value pipe_credentials(napi_env env, napi_callback_info info) {
     fer_node_object *pipe = fer_node_this(env, info, FER_NODE_PIPE, 0, NULL);
     if (pipe == NULL) {
         return NULL;
     }
-    fer_status status = FER_OK;
-    if (!pipe->closing) {
-        status = fer_handle_close(pipe->handle, on_closed, pipe);
-        if (status == FER_OK) {
-            pipe->closing = true;
-            fer_node_hold(pipe);
-        }
+    fer_credentials who = FER_CREDENTIALS_INIT;
+    fer_status status = fer_pipe_peer_credentials(pipe->handle, &who);
+    if (status != FER_OK) {
+        return fer_node_status(env, status);
     }
-    return fer_node_status(env, status);
+    const double numbers[] = {(double)who.pid, who.uid, who.gid};
+    napi_value list = NULL;
+    FER_NODE_CALL(env, napi_create_array_with_length(env, FER_NODE_COUNT(numbers), &list), NULL);
+    for (uint32_t i = 0; i < FER_NODE_COUNT(numbers); i++) {
+        napi_value number = NULL;
+        FER_NODE_CALL(env, napi_create_double(env, numbers[i], &number), NULL);
+        FER_NODE_CALL(env, napi_set_element(env, list, i, number), NULL);
+    }
+    return list;
 }
 
 napi_status fer_node_pipe_init(napi_env env, napi_value exports) {
     static const napi_property_descriptor methods[] = {
+        FER_NODE_HANDLE_METHODS,
+        FER_NODE_STREAM_METHODS,
+        FER_NODE_PASSING_METHODS,
         FER_NODE_METHOD("init", pipe_init),
+        FER_NODE_METHOD("pair", pipe_pair),
         FER_NODE_METHOD("bind", pipe_bind),
-        FER_NODE_METHOD("listen", pipe_listen),
-        FER_NODE_METHOD("accept", pipe_accept),
         FER_NODE_METHOD("connect", pipe_connect),
         FER_NODE_METHOD("open", pipe_open),
-        FER_NODE_METHOD("fileno", pipe_fileno),
-        FER_NODE_METHOD("readStart", pipe_read_start),
-        FER_NODE_METHOD("readStop", pipe_read_stop),
-        FER_NODE_METHOD("write", pipe_write_data),
-        FER_NODE_METHOD("tryWrite", pipe_try_write),
-        FER_NODE_METHOD("shutdown", pipe_shutdown),
-        FER_NODE_METHOD("writeQueueSize", pipe_write_queue_size),
         FER_NODE_METHOD("name", pipe_name),
-        FER_NODE_METHOD("hold", pipe_hold),
-        FER_NODE_METHOD("close", pipe_close),
+        FER_NODE_METHOD("chmod", pipe_chmod),
+        FER_NODE_METHOD("pendingInstances", pipe_pending_instances),
+        FER_NODE_METHOD("credentials", pipe_credentials),
     };
     napi_value constructor = NULL;
     FER_NODE_TRY(napi_define_class(env, "Pipe", NAPI_AUTO_LENGTH, pipe_new, NULL,

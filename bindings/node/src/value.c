@@ -29,6 +29,19 @@ bool fer_node_get_int(napi_env env, napi_value value, int32_t *number) {
     return true;
 }
 
+bool fer_node_get_port(napi_env env, napi_value value, uint16_t *port) {
+    int32_t number = 0;
+    if (!fer_node_get_int(env, value, &number)) {
+        return false;
+    }
+    if (number < 0 || number > UINT16_MAX) {
+        fer_node_throw_type(env, "ERR_OUT_OF_RANGE", "expected a port, 0 to 65535");
+        return false;
+    }
+    *port = (uint16_t)number;
+    return true;
+}
+
 bool fer_node_get_bool(napi_env env, napi_value value, bool *result) {
     if (napi_get_value_bool(env, value, result) != napi_ok) {
         fer_node_throw_type(env, "ERR_INVALID_ARG_TYPE", "expected a boolean");

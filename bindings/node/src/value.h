@@ -20,6 +20,9 @@ napi_value fer_node_number(napi_env env, double number);
 /** A 32-bit integer argument; false, with an exception thrown, for anything else. */
 bool fer_node_get_int(napi_env env, napi_value value, int32_t *number);
 
+/** A whole number from 0 up to 65535; false, with an exception thrown, for anything else. */
+bool fer_node_get_port(napi_env env, napi_value value, uint16_t *port);
+
 /** A boolean argument; false, with an exception thrown, for anything else. */
 bool fer_node_get_bool(napi_env env, napi_value value, bool *result);
 

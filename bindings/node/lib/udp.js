@@ -1,0 +1,209 @@
+'use strict';
+
+const EventEmitter = require('node:events');
+const native = require('./native.js');
+const { check, status, statusError } = require('./errors.js');
+const { forAddon } = require('./bytes.js');
+const { LARGEST, forward, handleOf, own, whenUnused, withHandle } = require('./handle.js');
+const { bindInet, inetAddress, inetText, nameOfInet } = require('./inet.js');
+const { toDgram } = require('./objects.js');
+const { checkFunction, checkHost, checkInteger, checkOptions, checkPort } = require('./options.js');
+
+const PARTIAL = 1;
+
+/**
+ * A UDP socket, which can be passed to another process.
+ *
+ * Datagrams are 'message' events after startReceiving(). Hosts are literal addresses: names are not looked
+ * up. What fails with nobody to call back is an 'error' event; the socket goes on. 'close' comes once, at the end.
+ */
+class UDP extends withHandle(EventEmitter) {
+  #handle;
+  #closing = false;
+  /** The callbacks of sends that are under way, by their numbers. */
+  #sends = new Map();
+  #last = 0;
+
+  constructor() {
+    super();
+    this.#handle = new native.UDP();
+    own(this, this.#handle);
+    check(this.#handle.init(), 'udp');
+  }
+
+  static {
+    forward('udpDatagram', (udp, ...args) => udp.#onDatagram(...args));
+    forward('udpSent', (udp, number, ...args) => udp.#onSent(number, ...args));
+  }
+
+  /**
+   * @param {string} host
+   * @param {number} port 0 picks one
+   * @param {{ ipv6Only?: boolean, reusePort?: boolean }} [options]
+   * @returns {this}
+   */
+  bind(host, port, options) {
+    bindInet(this, host, port, options);
+    return this;
+  }
+
+  /**
+   * Fix the address that is sent to and received from.
+   *
+   * @param {number} port
+   * @param {string} [host] '127.0.0.1' unless given
+   * @returns {this}
+   */
+  connect(port, host = '127.0.0.1') {
+    const handle = handleOf(this);
+    check(handle.connect(checkHost(host), checkPort(port)), 'connect', inetText(host, port));
+    return this;
+  }
+
+  /** Undo connect(). */
+  disconnect() {
+    check(handleOf(this).connect(undefined, 0), 'disconnect');
+    return this;
+  }
+
+  /**
+   * Make it the socket of a descriptor, which it owns from then on.
+   *
+   * @param {number} fd
+   * @returns {this}
+   */
+  open(fd) {
+    check(handleOf(this).open(checkInteger(fd, 'fd', 0, LARGEST, -1)), 'open');
+    return this;
+  }
+
+  /**
+   * Send a datagram: send(data, port[, host][, callback]), or send(data[, callback]) from a connected socket.
+   *
+   * @param {string | ArrayBufferView | ArrayBufferLike | Array} data several pieces become one datagram
+   * @param {number | Function} [port]
+   * @param {string | Function} [host] '127.0.0.1' unless given
+   * @param {(error: Error | null) => void} [callback] the kernel has it, or it failed. Without one, a failure
+   *   is an 'error' event
+   * @returns {this}
+   */
+  send(data, port, host, callback) {
+    if (typeof port === 'function') return this.send(data, undefined, undefined, port);
+    if (typeof host === 'function') return this.send(data, port, undefined, host);
+    const handle = handleOf(this);
+    if (callback !== undefined) checkFunction(callback, 'callback');
+    const to = destination(port, host);
+    this.#last += 1;
+    check(handle.send(forAddon(data), ...to, this.#last), 'send', port === undefined ? undefined : inetText(to[0], to[1]));
+    this.#sends.set(this.#last, callback);
+    return this;
+  }
+
+  /**
+   * Send a datagram now or not at all.
+   *
+   * @param {string | ArrayBufferView | ArrayBufferLike | Array} data
+   * @param {number} [port]
+   * @param {string} [host] '127.0.0.1' unless given
+   * @returns {boolean} false when it would have to wait
+   */
+  trySend(data, port, host) {
+    const handle = handleOf(this);
+    const to = destination(port, host);
+    const number = handle.trySend(forAddon(data), ...to);
+    if (number === status.EAGAIN) return false;
+    check(number, 'send', port === undefined ? undefined : inetText(to[0], to[1]));
+    return true;
+  }
+
+  /** Receive: each datagram is a 'message' event. A socket that is not bound gets a port. */
+  startReceiving() {
+    check(handleOf(this).receiveStart(), 'receive');
+    return this;
+  }
+
+  /** Stop receiving. What is not received yet stays in the kernel. */
+  stopReceiving() {
+    check(handleOf(this).receiveStop(), 'receive');
+    return this;
+  }
+
+  /** The address that it is bound to. @returns {{ address: string, port: number, family: 'IPv4' | 'IPv6' }} */
+  getsockname() {
+    return nameOfInet(this, false);
+  }
+
+  /** The address that it is connected to. @returns {{ address: string, port: number, family: 'IPv4' | 'IPv6' }} */
+  getpeername() {
+    return nameOfInet(this, true);
+  }
+
+  /**
+   * Make a dgram.Socket of it. This object closes.
+   *
+   * @param {object} [options] of dgram.createSocket(), without the type
+   * @returns {import('node:dgram').Socket} bound
+   */
+  toDgram(options) {
+    return toDgram(this, checkOptions(options));
+  }
+
+  /** Whether close() was called. */
+  get destroyed() {
+    return this.#closing;
+  }
+
+  /**
+   * Close. Sends that are under way are told ECANCELED.
+   *
+   * @param {() => void} [callback] a listener of 'close'
+   * @returns {this}
+   */
+  close(callback) {
+    const handle = handleOf(this);
+    if (callback !== undefined) this.once('close', checkFunction(callback, 'callback'));
+    if (this.#closing) return this;
+    this.#closing = true;
+    whenUnused(this, () => check(handle.close(), 'close'));
+    return this;
+  }
+
+  /** @private */
+  _beforeDetach() {}
+
+  /** @private */
+  _afterDetach() {
+    this.close();
+  }
+
+  /** The handle is closed. @private */
+  _onHandleClosed() {
+    this.emit('close');
+  }
+
+  #onDatagram(number, data, host, port, flags) {
+    if (this.#closing) return;
+    if (number < 0) {
+      this.emit('error', statusError(number, 'receive', { detail: data }));
+      return;
+    }
+    this.emit('message', data, { ...inetAddress(host, port), size: data.length, truncated: (flags & PARTIAL) !== 0 });
+  }
+
+  #onSent(send, number, detail) {
+    const callback = this.#sends.get(send);
+    this.#sends.delete(send);
+    const error = number < 0 ? statusError(number, 'send', { detail }) : null;
+    if (callback !== undefined) callback(error);
+    // What a close cut off is no news to who closed.
+    else if (error && !this.#closing) this.emit('error', error);
+  }
+}
+
+/** Where a datagram goes: nowhere in particular from a connected socket. */
+function destination(port, host = '127.0.0.1') {
+  if (port === undefined) return [undefined, 0];
+  return [checkHost(host), checkPort(port)];
+}
+
+module.exports = { UDP };

@@ -117,13 +117,16 @@ def receive_exactly(raw: socket.socket, size: int) -> bytes:
 class Child:
     """Another Python process that runs a piece of code. Its lines are read one by one."""
 
-    def __init__(self, code: str, *arguments: str, options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, code: str, *arguments: str, options: tuple[str, ...] = (), keep: tuple[int, ...] = ()
+    ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", *options, "-c", textwrap.dedent(code), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            pass_fds=keep,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
 

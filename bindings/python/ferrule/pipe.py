@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
@@ -12,7 +11,7 @@ from ._weak import Requests, weak_method
 from .loop import Loop
 
 if TYPE_CHECKING:
-    from ._ferrule import Buffer
+    from typing_extensions import Buffer
 
 Name = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 """A path, or on Linux an abstract name, which begins with a NUL byte."""
@@ -48,11 +47,11 @@ class Pipe:
         if ipc:
             raise error.from_status(_ferrule.FER_ENOTSUP, "a pipe with ipc=True, which passes handles")
         self._c = _ferrule.fer_pipe_new(loop._c, 0)
+        self._owner = _ferrule.ferpy_own_handle(self._c)
         self._loop = loop
         self._requests = Requests()
         self._listen_callback: Callback | None = None
         self._read_callback: ReadCallback | None = None
-        self._closed = False
 
     # --- Being kept by the loop while something is under way ---------------------------------------------
 
@@ -207,6 +206,8 @@ class Pipe:
     def try_write(self, data: Buffer | Sequence[Buffer]) -> int:
         """Write as much as the kernel takes now, and give how many bytes that was.
 
+        data: an object with the buffer protocol, or a sequence of them.
+
         Raises WouldBlockError when nothing could be written or earlier writes are not done; otherwise as
         ``write()``.
         Source: ``fer_stream_try_write``; pyuv ``Pipe.try_write``.
@@ -242,12 +243,11 @@ class Pipe:
                 callback(self)
 
         self._start(lambda call: _ferrule.fer_handle_close(self._c, call), closed)
-        self._closed = True
 
     @property
     def closed(self) -> bool:
-        """Whether ``close()`` was called, here or by the loop's."""
-        return self._closed or bool(_ferrule.fer_handle_is_closing(self._c))
+        """Whether ``close()`` was called, here or the loop's."""
+        return bool(_ferrule.fer_handle_is_closing(self._c))
 
     # --- Facts ---------------------------------------------------------------------------------------------
 
@@ -305,15 +305,7 @@ class Pipe:
         _ferrule.fer_handle_hold_loop(self._c, 1 if hold else 0)
 
     def __repr__(self) -> str:
-        return f"<ferrule.Pipe {'closed' if self._closed else 'open'} at {id(self):#x}>"
-
-    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
-        if not hasattr(self, "_closed"):
-            return  # It was never made.
-        c, self._c = self._c, None  # type: ignore[assignment]  # Whoever is told may keep this object.
-        _ferrule.fer_handle_unref(c)
-        if not self._closed and not self._loop.closed:
-            warn(f"unclosed pipe {self!r}", ResourceWarning, source=self, stacklevel=2)
+        return f"<ferrule.Pipe {'closed' if self.closed else 'open'} at {id(self):#x}>"
 
 
 def _require_callable(callback: Any) -> None:

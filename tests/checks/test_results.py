@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -141,6 +142,14 @@ class Supervise(unittest.TestCase):
         status, log = self.supervise(0.2, "import signal; signal.pause()")
         self.assertEqual(status, 97)
         self.assertIn("out of time", log)
+
+    def test_signals_are_not_ignored(self):
+        program = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self.assertEqual(self.supervise(60, program), (0, "True\n"))
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def test_ended_from_outside(self):
         program = (

@@ -98,6 +98,13 @@ class Results(unittest.TestCase):
         tally.close(1)
         self.assertEqual(self.names(tally), ["the runner"])
 
+    def test_out_of_time_and_left_behind(self):
+        for status, text in ((96, "left processes"), (97, "too long")):
+            tally = results.Tally(passed=3, failures=[("a", "boom")])
+            tally.close(status)
+            self.assertEqual(self.names(tally), ["a", "the runner"])
+            self.assertIn(text, tally.failures[1][1])
+
     def test_empty_suite(self):
         tally = results.Tally()
         tally.close(0)

@@ -252,8 +252,9 @@ static void check_messages(const chat *all, const uint8_t *data) {
         assert_memory_equal(all->box.bytes + at, data + number, all->box.sizes[i]);
         at += all->box.sizes[i];
     }
-    /* An orderly end means that nothing is missing. */
-    if (all->box.end.status == FER_EOF && all->box.end.calls == 1)
+    /* A goodbye means that nothing is missing; the plain wire does not tell it from another end. */
+    if (all->options->wire == FER_WIRE_NATIVE && all->box.end.calls == 1 &&
+        all->box.end.status == FER_EOF)
         assert_int_equal(all->box.count, all->count);
     for (int i = 0; i < MESSAGES; i++)
         assert_int_equal(all->sent[i].calls, i % 2 && all->accepted[i]);
@@ -293,7 +294,10 @@ static void use_channels(outcome *to, const fer_channel_options *options) {
 }
 
 static void use_native_channels(outcome *to) {
-    use_channels(to, NULL);
+    fer_channel_options native = options_of(FER_WIRE_NATIVE);
+    /* A HELLO that could not be sent is missed by the peer in this time. */
+    native.handshake_timeout_ms = 1000;
+    use_channels(to, &native);
 }
 
 static void use_plain_channels(outcome *to) {

@@ -131,7 +131,7 @@ void use_a_blocking_server(outcome *to) {
     fer_channel *channel = NULL;
     fer_status status;
     do {
-        status = fer_sync_accept(server, 1000, &channel);
+        status = fer_sync_accept(server, 300, &channel);
     } while (status == FER_EINTR);
     if (failed(to, status)) {
         assert_null(channel);

@@ -7,7 +7,8 @@ const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const path = require('node:path');
-const { addon, check, root } = require('./helpers.js');
+const { test } = require('node:test');
+const { addon, isolated, root } = require('./helpers.js');
 
 function start(name, address) {
   const child = spawn(process.execPath, [path.join(root, 'examples', 'node', name), address], {
@@ -18,7 +19,7 @@ function start(name, address) {
   return child;
 }
 
-check('the echo client and server', async ({ address, path: file }) => {
+test('the echo client and server', isolated(async ({ address, path: file }) => {
   const server = start('echo_server.mjs', address);
   const over = once(server, 'exit');
   const [line] = await once(server.stdout, 'data');
@@ -33,4 +34,4 @@ check('the echo client and server', async ({ address, path: file }) => {
   server.kill();
   await over;
   fs.unlinkSync(file);
-});
+}));

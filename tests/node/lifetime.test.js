@@ -5,19 +5,20 @@
 const assert = require('node:assert/strict');
 const { AsyncLocalStorage, executionAsyncResource } = require('node:async_hooks');
 const fs = require('node:fs');
-const { check, closed, event, ferrule, listenQueue, pair, run, turn } = require('./helpers.js');
+const { test } = require('node:test');
+const { closed, event, ferrule, isolated, listenQueue, pair, run, turn } = require('./helpers.js');
 
 const { Pipe } = ferrule;
 
-check('the collector leaves what is open and takes what is closed', async ({ folder }) => {
+test('the collector leaves what is open and takes what is closed', isolated(async ({ folder }) => {
   const { code, signal, stdout, stderr } = await run('collect.js', [folder], { execArgv: ['--expose-gc'] });
   assert.equal(stderr, '');
   assert.deepEqual([code, signal], [0, null]);
   assert.deepEqual(stdout.trim().split('\n').filter((line) => !line.endsWith(': ok')), []);
   assert.ok(stdout.split('\n').length > 5, stdout);
-});
+}));
 
-check('Node exits when nothing is open, and not before', async ({ folder }) => {
+test('Node exits when nothing is open, and not before', isolated(async ({ folder }) => {
   for (const role of ['loaded', 'pipe made', 'channel closed', 'server unref', 'channel unref', 'pipe unref', 'pipe destroyed']) {
     const { code, signal, stdout, stderr } = await run('lone.js', [role, folder]);
     assert.equal(stderr, '', role);
@@ -32,9 +33,9 @@ check('Node exits when nothing is open, and not before', async ({ folder }) => {
     assert.equal(stdout, 'end\nstill open\nexit\n', role);
     for (const name of fs.readdirSync(folder)) fs.unlinkSync(`${folder}/${name}`);
   }
-});
+}));
 
-check('AsyncLocalStorage is kept in every callback', async ({ address, path: file }) => {
+test('AsyncLocalStorage is kept in every callback', isolated(async ({ address, path: file }) => {
   const storage = new AsyncLocalStorage();
   const seen = new Map();
   const note = (what) => seen.set(what, storage.getStore());
@@ -94,18 +95,18 @@ check('AsyncLocalStorage is kept in every callback', async ({ address, path: fil
   listener.destroy();
   await event(listener, 'close');
   assert.deepEqual(Object.fromEntries(seen), { connection: 'listener', data: 'listener', closed: 'listener' });
-});
+}));
 
-check('callbacks run with a resource of their own', async ({ address }) => {
+test('callbacks run with a resource of their own', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   const outside = executionAsyncResource();
   const inside = new Promise((resolve) => { peer.on('message', () => resolve(executionAsyncResource())); });
   client.send('x');
   assert.notEqual(await inside, outside);
   await done();
-});
+}));
 
-check('promise jobs and ticks run between two callbacks', async ({ address }) => {
+test('promise jobs and ticks run between two callbacks', isolated(async ({ address }) => {
   // Two channels with a message each, both ready in the same turn of the loop.
   const { server, next } = await listenQueue(address);
   const clients = await Promise.all([ferrule.connect(address), ferrule.connect(address)]);
@@ -123,4 +124,4 @@ check('promise jobs and ticks run between two callbacks', async ({ address }) =>
   for (const channel of [...clients, ...peers]) channel.abort();
   await Promise.all([...clients, ...peers].map(closed));
   await server.close();
-});
+}));

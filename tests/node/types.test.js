@@ -29,7 +29,9 @@ test('programs in TypeScript compile', () => {
     const modules = path.join(folder, 'node_modules');
     fs.mkdirSync(modules);
     fs.symlinkSync(package_, path.join(modules, 'ferrule'));
-    for (const name of ['@types', 'undici-types']) fs.symlinkSync(path.join(package_, 'node_modules', name), path.join(modules, name));
+    for (const name of ['@types', 'undici-types']) {
+      fs.symlinkSync(path.join(package_, 'node_modules', name), path.join(modules, name));
+    }
     for (const name of fs.readdirSync(path.join(__dirname, 'types'))) {
       fs.copyFileSync(path.join(__dirname, 'types', name), path.join(folder, name));
     }

@@ -6,8 +6,9 @@ const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const path = require('node:path');
+const { test } = require('node:test');
 const { Worker } = require('node:worker_threads');
-const { check, closed, event, ferrule, listenQueue, pair, run } = require('./helpers.js');
+const { closed, event, ferrule, isolated, listenQueue, pair, run } = require('./helpers.js');
 
 /** A worker that says when it is in the state that its role names. */
 async function startWorker(role, address) {
@@ -20,18 +21,18 @@ async function startWorker(role, address) {
   return worker;
 }
 
-check('a worker that listens is terminated', async ({ address, folder }) => {
+test('a worker that listens is terminated', isolated(async ({ address, folder }) => {
   const worker = await startWorker('listening', address);
   assert.deepEqual(fs.readdirSync(folder), ['socket']);
   await worker.terminate();
   assert.deepEqual(fs.readdirSync(folder), []);
-});
+}));
 
-check('a worker that listens with a Pipe is terminated', async ({ address }) => {
+test('a worker that listens with a Pipe is terminated', isolated(async ({ address }) => {
   await (await startWorker('pipe listening', address)).terminate();
-});
+}));
 
-check('a worker with an idle connection is terminated', async ({ address }) => {
+test('a worker with an idle connection is terminated', isolated(async ({ address }) => {
   for (const role of ['connected', 'receiving', 'pipe connected']) {
     const { server, next } = await listenQueue(address, { wire: role.startsWith('pipe') ? 'plain' : 'native' });
     const worker = await startWorker(role, address);
@@ -42,9 +43,9 @@ check('a worker with an idle connection is terminated', async ({ address }) => {
     await closed(peer);
     await server.close();
   }
-});
+}));
 
-check('a worker with writes under way is terminated', async ({ address }) => {
+test('a worker with writes under way is terminated', isolated(async ({ address }) => {
   for (const role of ['writing', 'writing with callbacks', 'closing', 'pipe writing']) {
     const { server, next } = await listenQueue(address, { wire: role.startsWith('pipe') ? 'plain' : 'native' });
     const worker = await startWorker(role, address);
@@ -54,13 +55,13 @@ check('a worker with writes under way is terminated', async ({ address }) => {
     await closed(peer);
     await server.close();
   }
-});
+}));
 
-check('a worker that connects is terminated', async ({ address }) => {
+test('a worker that connects is terminated', isolated(async ({ address }) => {
   await (await startWorker('connecting', address)).terminate();
-});
+}));
 
-check('a worker that is busy in a callback is terminated', async ({ address }) => {
+test('a worker that is busy in a callback is terminated', isolated(async ({ address }) => {
   for (const role of ['busy in message', 'busy in handler']) {
     const worker = await startWorker(role, address);
     const channel = await ferrule.connect(address);
@@ -71,16 +72,16 @@ check('a worker that is busy in a callback is terminated', async ({ address }) =
     channel.abort();
     await closed(channel);
   }
-});
+}));
 
-check('a worker that ends by itself, with everything open', async ({ address, folder }) => {
+test('a worker that ends by itself, with everything open', isolated(async ({ address, folder }) => {
   const worker = await startWorker('exiting', address);
   worker.postMessage('exit');
   assert.equal(await worker.exited, 0);
   assert.deepEqual(fs.readdirSync(folder), []);
-});
+}));
 
-check('a worker that throws in a callback ends with the error', async ({ address }) => {
+test('a worker that throws in a callback ends with the error', isolated(async ({ address }) => {
   const worker = await startWorker('throwing', address);
   const channel = await ferrule.connect(address);
   channel.send('x');
@@ -88,14 +89,14 @@ check('a worker that throws in a callback ends with the error', async ({ address
   assert.equal(await worker.exited, 1);
   await assert.rejects(channel.receive(), { code: 'ECONNRESET' });
   await closed(channel);
-});
+}));
 
-check('a worker that is done ends, though objects are not collected yet', async ({ address }) => {
+test('a worker that is done ends, though objects are not collected yet', isolated(async ({ address }) => {
   const worker = await startWorker('done', address);
   assert.equal(await worker.exited, 0);
-});
+}));
 
-check('the main thread and two workers at once', async ({ folder, address }) => {
+test('the main thread and two workers at once', isolated(async ({ folder, address }) => {
   const workers = await Promise.all([1, 2].map((i) => startWorker('echo', `pipe:${folder}/worker${i}`)));
   const { client, peer, done } = await pair(address);
   peer.on('message', (message) => peer.send(message));
@@ -115,9 +116,9 @@ check('the main thread and two workers at once', async ({ folder, address }) => 
   await channels[2].close();
   await workers[1].terminate();
   await done();
-});
+}));
 
-check('many workers come and go', async ({ folder }) => {
+test('many workers come and go', isolated(async ({ folder }) => {
   await Promise.all(Array.from({ length: 4 }, async (_, lane) => {
     for (let round = 0; round < 8; round += 1) {
       const address = `pipe:${folder}/${lane}`;
@@ -130,9 +131,9 @@ check('many workers come and go', async ({ folder }) => {
       await over;
     }
   }));
-});
+}));
 
-check('a process exits with everything open', async ({ folder }) => {
+test('a process exits with everything open', isolated(async ({ folder }) => {
   for (const how of ['exit', 'end', 'throw']) {
     const { code, signal, stdout, stderr } = await run('exit.js', [folder, how]);
     assert.equal(signal, null, stderr);
@@ -140,4 +141,4 @@ check('a process exits with everything open', async ({ folder }) => {
     assert.equal(stdout, 'open\n');
     for (const name of fs.readdirSync(folder)) fs.unlinkSync(path.join(folder, name));
   }
-});
+}));

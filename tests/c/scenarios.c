@@ -10,7 +10,7 @@
 
 #include "scenarios_sync.h"
 
-enum { MIB = 1 << 20 };
+#define MIB ((size_t)1 << 20)
 
 int failed(outcome *to, fer_status status) {
     if (status != FER_OK && to->status == FER_OK)

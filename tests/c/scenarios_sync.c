@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MIB = 1 << 20 };
+#define MIB ((size_t)1 << 20)
 
 /* As much as there is, into a buffer with enough room. */
 static size_t read_some(int fd, uint8_t *to, size_t size) {

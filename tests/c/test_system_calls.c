@@ -67,7 +67,7 @@ static void messages_of_one_turn_leave_together(void **state) {
         settle(half.loop);
         assert_int_equal(system_count(CALL_sendmsg), 2);
         system_unwatch();
-        receive_exactly(half.peer, 100 * FRAME);
+        receive_exactly(half.peer, (size_t)100 * FRAME);
         for (int i = 0; i < 100; i++)
             assert_int_equal(sent[i].calls, with_callbacks);
     }

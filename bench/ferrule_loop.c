@@ -6,9 +6,8 @@
 #include "ferrule.h"
 
 enum {
-    LEND_FROM = 32768,    /* from this size on messages are not copied: the library borrows them */
-    LENT_BYTES = 1 << 20, /* as many of them are on their way at a time, but at least LENT_LEAST */
-    LENT_LEAST = 2
+    LEND_FROM = 32768,   /* from this size on messages are not copied: the library borrows them */
+    LENT_BYTES = 1 << 20 /* as many of them are on their way at a time, but at least one message */
 };
 
 static struct task task;
@@ -57,7 +56,7 @@ static void on_sent(fer_channel *from, fer_status status, void *user) {
 static void make_letters(void) {
     size_t count = LENT_BYTES / task.size;
 
-    for (count = count < LENT_LEAST ? LENT_LEAST : count; count > 0; count--) {
+    for (count = count > 0 ? count : 1; count > 0; count--) {
         struct letter *letter = take_memory(sizeof *letter + task.size);
 
         letter->next = spare;

@@ -15,6 +15,7 @@
 #include "io.h"
 #include "object.h"
 #include "sendq.h"
+#include "status.h"
 
 typedef enum fer__channel_phase {
     FER__CHANNEL_CONNECTING, /**< no listener yet */
@@ -38,8 +39,8 @@ typedef struct fer__opening {
     size_t hello_have;
     size_t hello_rest; /**< bytes of a longer HELLO that are to be read and ignored */
     fer_status result;
-    int done;         /**< `result` holds */
-    char detail[160]; /**< what was wrong */
+    int done;           /**< `result` holds */
+    fer__detail detail; /**< what was wrong */
 } fer__opening;
 
 /** What only a blocking channel has. */

@@ -24,7 +24,7 @@ void fer__channel_opened(fer_channel *channel, fer_status status) {
     fer__opening *opening = channel->opening;
     if (opening == NULL || opening->done)
         return;
-    strncpy(opening->detail, fer__status_detail(), sizeof opening->detail - 1);
+    fer__detail_keep(&opening->detail);
     fer__deadline_clear(channel->object.loop, &channel->deadline);
     opening->done = 1;
     opening->result = status;
@@ -46,8 +46,10 @@ int fer__channel_run_opened(fer_channel *channel) {
         return 0;
     channel->opening = NULL;
     fer__link_remove(&opening->link);
-    if (status != FER_OK)
-        fer__fail(status, "%s", status == opening->result ? opening->detail : "");
+    if (status != FER_OK && status == opening->result)
+        fer__fail_kept(status, &opening->detail);
+    else if (status != FER_OK)
+        fer__fail_plain(status);
     opening->opened(channel, status, opening->user);
     fer__opening_free(opening);
     return 1;

@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "channel.h"
 #include "status.h"
 
@@ -108,15 +106,15 @@ void fer__channel_read_ready(fer_channel *channel) {
     int i;
     for (i = 0; i < READ_BATCH && wants_more(channel); i++) {
         fer_status status = fer__channel_read(channel, 0);
-        char detail[160];
-        strncpy(detail, fer__status_detail(), sizeof detail - 1);
-        detail[sizeof detail - 1] = '\0';
+        fer__detail detail;
+        if (status != FER_OK && status != FER_EAGAIN)
+            fer__detail_keep(&detail);
         deliver(channel);
         if (status == FER_OK)
             continue;
         if (status != FER_EAGAIN && channel->receiver.cb != NULL &&
             channel->object.state == FER__OPEN) {
-            fer__fail(status, "%s", detail);
+            fer__fail_kept(status, &detail);
             call_receiver(channel, status, NULL, 0);
         }
         return;

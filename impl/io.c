@@ -33,6 +33,8 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
 static fer_status attach(fer__io *io) {
     int nonblocking = io->keep_mode ? fer__os_get_nonblocking(io->fd) : 1;
     int r = uv_poll_init(io->loop->uv, &io->poll, io->fd);
+    if (r == UV_EEXIST)
+        return fer__fail(FER_EBUSY, "something else on the loop watches the descriptor");
     if (r != 0)
         return fer__fail(fer__status_from_errno(-r), "the descriptor cannot be watched");
     io->attached = 1;

@@ -122,21 +122,23 @@ static void on_async(uv_async_t *async) {
     run_posted(loop, FER_OK);
 }
 
+/* Timers may run before the wait as well: then there must be none. */
 static void on_step_timer(uv_timer_t *timer) {
-    (void)timer;
+    uv_stop(timer->loop);
 }
 
 /* Making one. */
 
 static fer_loop *make(fer__loop_kind kind) {
-    fer_loop *loop = fer__zalloc(sizeof *loop);
+    uint64_t mark = fer__os_process_mark();
+    fer_loop *loop = mark != 0 ? fer__zalloc(sizeof *loop) : NULL;
     if (loop == NULL)
         return NULL;
     atomic_init(&loop->refs, 1);
     atomic_init(&loop->closed, 0);
     atomic_init(&loop->stopping, 0);
     loop->kind = (uint8_t)kind;
-    loop->mark = fer__os_process_mark();
+    loop->mark = mark;
     loop->thread = uv_thread_self();
     fer__link_init(&loop->objects);
     fer__link_init(&loop->ready);

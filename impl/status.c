@@ -159,36 +159,45 @@ const char *fer__status_text(fer_status status) {
 #undef TEXT_CASE
 }
 
-static _Thread_local char detail[256];
+static _Thread_local fer__detail detail;
 
 const char *fer__status_detail(void) {
-    return detail;
+    return detail.text;
 }
 
 /* Mark a cut text as cut, and do not leave half of a UTF-8 character before the mark. */
 static void end_cut_detail(void) {
     static const char mark[] = "...";
-    size_t end = sizeof detail - sizeof mark;
-    while (end > 0 && ((unsigned char)detail[end] & 0xc0) == 0x80)
+    size_t end = sizeof detail.text - sizeof mark;
+    while (end > 0 && ((unsigned char)detail.text[end] & 0xc0) == 0x80)
         end--;
-    memcpy(detail + end, mark, sizeof mark);
+    memcpy(detail.text + end, mark, sizeof mark);
 }
 
 fer_status fer__fail(fer_status status, const char *format, ...) {
     int saved = errno;
     va_list arguments;
     va_start(arguments, format);
-    int needed = vsnprintf(detail, sizeof detail, format, arguments);
+    int needed = vsnprintf(detail.text, sizeof detail.text, format, arguments);
     va_end(arguments);
     if (needed < 0)
-        detail[0] = '\0';
-    else if ((size_t)needed >= sizeof detail)
+        detail.text[0] = '\0';
+    else if ((size_t)needed >= sizeof detail.text)
         end_cut_detail();
     errno = saved;
     return status;
 }
 
 fer_status fer__fail_plain(fer_status status) {
-    detail[0] = '\0';
+    detail.text[0] = '\0';
+    return status;
+}
+
+void fer__detail_keep(fer__detail *kept) {
+    *kept = detail;
+}
+
+fer_status fer__fail_kept(fer_status status, const fer__detail *kept) {
+    detail = *kept;
     return status;
 }

@@ -27,4 +27,14 @@ fer_status fer__fail(fer_status status, const char *format, ...) FER__PRINTF(2, 
 /** Return `status`, and let fer_status_detail() be empty. */
 fer_status fer__fail_plain(fer_status status);
 
+/** What fer_status_detail() said, for a status that is told later. */
+typedef struct fer__detail {
+    char text[256];
+} fer__detail;
+
+void fer__detail_keep(fer__detail *kept);
+
+/** Return `status`, and let fer_status_detail() say what was kept. */
+fer_status fer__fail_kept(fer_status status, const fer__detail *kept);
+
 #endif

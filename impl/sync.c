@@ -1,7 +1,5 @@
 #include "sync.h"
 
-#include <string.h>
-
 #include "mem.h"
 #include "status.h"
 
@@ -90,7 +88,7 @@ void fer__sync_settle(fer_loop *loop) {
 typedef struct opened {
     fer_status status;
     int done;
-    char detail[160];
+    fer__detail detail;
 } opened;
 
 static void on_opened(fer_channel *channel, fer_status status, void *user) {
@@ -98,7 +96,7 @@ static void on_opened(fer_channel *channel, fer_status status, void *user) {
     (void)channel;
     result->status = status;
     result->done = 1;
-    strncpy(result->detail, fer__status_detail(), sizeof result->detail - 1);
+    fer__detail_keep(&result->detail);
 }
 
 static void drop(fer_channel *channel) {
@@ -113,7 +111,7 @@ static void drop(fer_channel *channel) {
 fer_status fer__sync_connect(const char *address, const fer_channel_options *options,
                              int64_t timeout_ms, fer_channel **out) {
     int64_t limit = fer__deadline_after(timeout_ms);
-    opened result = {FER_OK, 0, ""};
+    opened result = {FER_OK, 0, {""}};
     fer_channel *channel = NULL;
     fer_loop *loop = NULL;
     fer_status status = fer__loop_new_blocking(&loop);
@@ -128,14 +126,13 @@ fer_status fer__sync_connect(const char *address, const fer_channel_options *opt
         status = turn(loop, limit);
     /* What has come counts, also when it came with the end of the time. */
     if (result.done)
-        status = result.status == FER_OK ? FER_OK : fer__fail(result.status, "%s", result.detail);
+        status = result.status == FER_OK ? FER_OK : fer__fail_kept(result.status, &result.detail);
     if (status != FER_OK) {
-        char detail[160];
+        fer__detail detail;
         /* The user's callback data is on this stack: it must not be told later. */
-        strncpy(detail, fer__status_detail(), sizeof detail - 1);
-        detail[sizeof detail - 1] = '\0';
+        fer__detail_keep(&detail);
         drop(channel);
-        return fer__fail(status, "%s", detail);
+        return fer__fail_kept(status, &detail);
     }
     *out = channel;
     return FER_OK;

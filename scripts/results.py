@@ -15,6 +15,8 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from supervise import LEFT_BEHIND, OUT_OF_TIME
+
 
 @dataclass
 class Tally:
@@ -29,7 +31,11 @@ class Tally:
 
     def close(self, status: int) -> None:
         """Adds what only the whole run shows."""
-        if status != 0 and not self.failures:
+        if status == LEFT_BEHIND:
+            self.fail("the runner", "left processes running")
+        elif status == OUT_OF_TIME:
+            self.fail("the runner", "was ended because it took too long")
+        elif status != 0 and not self.failures:
             self.fail("the runner", f"ended with status {status}, but reported no failed test")
         if self.passed == 0 and not self.failures and not self.skips:
             self.fail("the suite", "ran no test")

@@ -53,6 +53,12 @@ def last_line(log: Path) -> str:
     return next((line for line in reversed(lines) if line), "")
 
 
+def use_default_signals() -> None:
+    """What runs in the background or under nohup ignores these signals, and hands that down."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Progress:
     """Shows the last line of the log: in place on a terminal, now and then elsewhere."""
 
@@ -100,6 +106,7 @@ def supervise(log: Path, seconds: float, command: list[str]) -> int:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=use_default_signals,
             )
         except OSError as error:
             output.write(f"{command[0]}: {error}\n".encode())

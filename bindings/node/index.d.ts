@@ -92,7 +92,8 @@ declare namespace ferrule {
    * Messages come as 'message' events, or to a `for await` loop, or from receive(); nothing is received
    * before one of them asks, and nothing is lost in between. 'end' is the peer's goodbye; a peer that died is
    * an 'error' with the code ECONNRESET. Both close this side, and 'close' comes last, once. When messages are
-   * taken with `for await` or receive(), and nobody listens to 'error', the error is thrown there instead.
+   * taken with `for await` or receive(), and nobody listens to 'error', the error is thrown there instead. 'drain'
+   * comes when there is room again after send() gave false, and when there never will be because the channel ended.
    */
   class Channel extends EventEmitter {
     private constructor();

@@ -319,7 +319,7 @@ const char *address_of(const char *name) {
 
 fer_channel_options options_of(fer_wire wire) {
     fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
-    options.wire = wire;
+    options.wire = (int32_t)wire;
     return options;
 }
 

@@ -161,13 +161,13 @@ const char *harness_path(const char *name) {
     return path;
 }
 
-size_t harness_each_allocation(harness_scenario scenario, void *context) {
+static size_t each_failure(harness_scenario scenario, void *context, void (*arm)(size_t n)) {
     for (size_t n = 1;; n++) {
         unsigned char before[DESCRIPTORS];
         unsigned char after[DESCRIPTORS];
         size_t live = fer__mem_live();
         list_descriptors(before);
-        harness_fail_allocation(n);
+        arm(n);
         scenario(context);
         int failed = harness_allocation_failed();
         harness_fail_allocation(0);
@@ -178,6 +178,14 @@ size_t harness_each_allocation(harness_scenario scenario, void *context) {
         if (!failed)
             return n - 1;
     }
+}
+
+size_t harness_each_allocation(harness_scenario scenario, void *context) {
+    return each_failure(scenario, context, harness_fail_allocation);
+}
+
+size_t harness_each_shortage(harness_scenario scenario, void *context) {
+    return each_failure(scenario, context, harness_fail_allocations);
 }
 
 void harness_run_until(fer_loop *loop, const int *flag) {

@@ -74,7 +74,10 @@ void harness_install_allocator(void);
 /** Let the `n`-th allocation from now on fail, once; 0 lets none fail. */
 void harness_fail_allocation(size_t n);
 
-/** Whether that allocation was asked for. */
+/** Let the `n`-th allocation from now on fail, and all after it. */
+void harness_fail_allocations(size_t n);
+
+/** Whether an allocation failed because of that. */
 int harness_allocation_failed(void);
 
 /** Something that must end well, or with a clean error, whichever allocation fails. */
@@ -86,6 +89,9 @@ typedef void (*harness_scenario)(void *context);
  * failure.
  */
 size_t harness_each_allocation(harness_scenario scenario, void *context);
+
+/** As harness_each_allocation(), but all allocations after the first that fails do so, too. */
+size_t harness_each_shortage(harness_scenario scenario, void *context);
 
 /* Loops. */
 

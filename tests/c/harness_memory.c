@@ -15,6 +15,7 @@ static atomic_size_t bytes;
 static atomic_size_t calls;
 static atomic_size_t largest;
 static atomic_size_t fail_at; /* value of `calls` at which to fail; 0 for never */
+static atomic_int fail_on;    /* and all after it */
 static atomic_int failed;
 
 void harness_begin_count(void);
@@ -25,9 +26,18 @@ void harness_begin_count(void) {
     harness_fail_allocation(0);
 }
 
-void harness_fail_allocation(size_t n) {
+static void fail_from(size_t n, int on) {
     atomic_store(&failed, 0);
+    atomic_store(&fail_on, on);
     atomic_store(&fail_at, n == 0 ? 0 : atomic_load(&calls) + n);
+}
+
+void harness_fail_allocation(size_t n) {
+    fail_from(n, 0);
+}
+
+void harness_fail_allocations(size_t n) {
+    fail_from(n, 1);
 }
 
 int harness_allocation_failed(void) {
@@ -40,7 +50,8 @@ static int request(size_t size) {
     size_t most = atomic_load(&largest);
     while (size > most && !atomic_compare_exchange_weak(&largest, &most, size)) {
     }
-    if (number == atomic_load(&fail_at)) {
+    const size_t at = atomic_load(&fail_at);
+    if (at != 0 && (number == at || (number > at && atomic_load(&fail_on)))) {
         atomic_store(&failed, 1);
         return 0;
     }

@@ -182,7 +182,7 @@ static void a_message_may_be_as_large_as_the_limit(void **state) {
                      FER_EMSGSIZE);
     assert_int_equal(fer_channel_send(ends.client, &whole, 1, NULL, 0, note_sent, &sent), FER_OK);
     /* It is not copied. */
-    assert_true(harness_memory_now().bytes - before < 2 * MIB);
+    assert_true(harness_memory_now().bytes - before < (size_t)2 * MIB);
     run_until_count(ends.loop, &box.count, 1);
     harness_run_until(ends.loop, &sent.calls);
     assert_int_equal(box.size, LIMIT);

@@ -199,8 +199,9 @@ static void above_the_cap_nothing_is_accepted(void **state) {
     }
     assert_int_equal(box.sizes[accepted], 4);
     /* One alone is taken, whatever its size. */
-    uint8_t *large = filled(2 * CAP, 1);
-    assert_int_equal(send_bytes(ends.client, large, 2 * CAP), FER_OK);
+    const size_t above = (size_t)2 * CAP;
+    uint8_t *large = filled(above, 1);
+    assert_int_equal(send_bytes(ends.client, large, above), FER_OK);
     run_until_count(ends.loop, &box.count, accepted + 2);
     duo_close(&ends);
     assert_int_equal(refused.calls, 0);

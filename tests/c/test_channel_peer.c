@@ -12,7 +12,7 @@
 
 #include "fixture.h"
 
-enum { MIB = 1 << 20 };
+#define MIB ((size_t)1 << 20)
 
 /* The handshake, from both sides. */
 

@@ -197,7 +197,8 @@ static void a_failed_connect_says_why_and_can_be_repeated(void **state) {
 
 /* Writing. */
 
-enum { MANY = 1000, MANY_SIZE = 3001 };
+enum { MANY = 1000 };
+#define MANY_SIZE ((size_t)3001)
 
 typedef struct order {
     int next; /* completion that is due */
@@ -227,11 +228,11 @@ static void a_thousand_writes_without_waiting(void **state) {
     assert_int_equal(fer_loop_new(&loop), FER_OK);
     pipe_pair(loop, pipes);
     uint8_t *data = filled(MANY * MANY_SIZE, 1);
-    for (int i = 0; i < MANY; i++) {
+    for (size_t i = 0; i < MANY; i++) {
         const fer_bytes parts[2] = {{data + i * MANY_SIZE, 1},
                                     {data + i * MANY_SIZE + 1, MANY_SIZE - 1}};
         notes[i].all = &all;
-        notes[i].number = i;
+        notes[i].number = (int)i;
         assert_int_equal(fer_stream_write(pipes[0], parts, 2, note_in_order, &notes[i]), FER_OK);
         assert_int_equal(all.next, 0);
     }

@@ -14,7 +14,7 @@
 
 #include "fixture.h"
 
-enum { MIB = 1 << 20 };
+#define MIB ((size_t)1 << 20)
 
 static fer_status send_it(fer_channel *channel, const char *text) {
     const fer_bytes bytes = {text, strlen(text)};

@@ -265,7 +265,8 @@ static void *wait_in_receive(void *user) {
     do {
         one->status = fer_sync_receive(one->channel, -1, &message);
     } while (one->status == FER_EBUSY);
-    one->first = one->status == FER_OK ? *(const char *)message.data : '\0';
+    if (one->status == FER_OK)
+        one->first = *(const char *)message.data;
     return NULL;
 }
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -97,6 +98,13 @@ class Results(unittest.TestCase):
         tally.close(1)
         self.assertEqual(self.names(tally), ["the runner"])
 
+    def test_out_of_time_and_left_behind(self):
+        for status, text in ((96, "left processes"), (97, "too long")):
+            tally = results.Tally(passed=3, failures=[("a", "boom")])
+            tally.close(status)
+            self.assertEqual(self.names(tally), ["a", "the runner"])
+            self.assertIn(text, tally.failures[1][1])
+
     def test_empty_suite(self):
         tally = results.Tally()
         tally.close(0)
@@ -141,6 +149,14 @@ class Supervise(unittest.TestCase):
         status, log = self.supervise(0.2, "import signal; signal.pause()")
         self.assertEqual(status, 97)
         self.assertIn("out of time", log)
+
+    def test_signals_are_not_ignored(self):
+        program = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self.assertEqual(self.supervise(60, program), (0, "True\n"))
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def test_ended_from_outside(self):
         program = (

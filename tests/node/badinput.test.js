@@ -6,15 +6,18 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
-const { check, closed, event, ferrule, package_, pair } = require('./helpers.js');
+const { test } = require('node:test');
+const { closed, event, ferrule, isolated, package_, pair } = require('./helpers.js');
 
 const { Channel, Pipe, Server, connect, listen } = ferrule;
 const native = require(path.join(package_, 'lib', 'native.js'));
 
-check('a method of the addon refuses a foreign object', async ({ address }) => {
+test('a method of the addon refuses a foreign object', isolated(async ({ address }) => {
   const { client, done } = await pair(address);
   const objects = { Pipe: new native.Pipe(), Channel: new native.Channel(), Server: new native.Server() };
-  const strangers = [{}, null, undefined, 7, 'text', () => {}, Object.create(native.Pipe.prototype), client, new net.Socket(), Buffer.alloc(8)];
+  const strangers = [
+    {}, null, undefined, 7, 'text', () => {}, Object.create(native.Pipe.prototype), client, new net.Socket(), Buffer.alloc(8),
+  ];
   for (const [kind, { prototype }] of Object.entries(native).filter(([name]) => name in objects)) {
     const others = Object.entries(objects).filter(([name]) => name !== kind).map(([, object]) => object);
     const methods = Object.getOwnPropertyNames(prototype).filter((name) => name !== 'constructor');
@@ -27,9 +30,9 @@ check('a method of the addon refuses a foreign object', async ({ address }) => {
   }
   assert.throws(() => native.Pipe(), { name: 'TypeError', code: 'ERR_CONSTRUCT_CALL_REQUIRED' });
   await done();
-});
+}));
 
-check('the addon refuses arguments of the wrong kind', async ({ address }) => {
+test('the addon refuses arguments of the wrong kind', isolated(async ({ address }) => {
   const { client, done } = await pair(address);
   const pipe = new native.Pipe();
   pipe.init();
@@ -43,10 +46,12 @@ check('the addon refuses arguments of the wrong kind', async ({ address }) => {
     () => pipe.accept(), () => pipe.accept({}), () => pipe.accept(channel), () => pipe.connect(), () => pipe.connect(null),
     () => pipe.open('1'), () => pipe.write(), () => pipe.write(1), () => pipe.write([1]), () => pipe.write(new Uint16Array(2)),
     () => pipe.tryWrite({}), () => pipe.name('peer'), () => pipe.hold(1),
-    () => channel.connect('pipe:x'), () => channel.connect('pipe:x', []), () => channel.connect('pipe:x', new Float64Array(7)),
-    () => channel.connect('pipe:x', new Float32Array(8)), () => channel.connect(7, options), () => channel.send(), () => channel.send(7),
+    () => channel.connect('pipe:x'), () => channel.connect('pipe:x', []), () => channel.connect(7, options),
+    () => channel.connect('pipe:x', new Float64Array(7)), () => channel.connect('pipe:x', new Float32Array(8)),
+    () => channel.send(), () => channel.send(7),
     () => channel.send('x', 'y'), () => channel.info(), () => channel.info(new Float64Array(3)), () => channel.hold(),
-    () => server.listen(7, options), () => server.listen('pipe:x', {}), () => server.take(), () => server.take(pipe), () => server.hold('yes'),
+    () => server.listen(7, options), () => server.listen('pipe:x', {}), () => server.take(), () => server.take(pipe),
+    () => server.hold('yes'),
     () => native.register(), () => native.register('pipeRead', 7), () => native.register(7, () => {}),
   ];
   for (const call of calls) assert.throws(call, wrong, String(call));
@@ -59,9 +64,9 @@ check('the addon refuses arguments of the wrong kind', async ({ address }) => {
   assert.equal(server.take(channel), native.statuses.FER_EAGAIN.status);
   assert.equal(pipe.listen(5), native.statuses.FER_EDESTADDRREQ.status);
   await done();
-});
+}));
 
-check('methods called on another kind of object', async ({ address }) => {
+test('methods called on another kind of object', isolated(async ({ address }) => {
   const { client, server, done } = await pair(address);
   const pipe = new Pipe();
   for (const other of [{}, client, server, new net.Socket()]) {
@@ -85,14 +90,14 @@ check('methods called on another kind of object', async ({ address }) => {
   pipe.destroy();
   await event(pipe, 'close');
   await done();
-});
+}));
 
-check('channels and servers are not made by hand', async () => {
+test('channels and servers are not made by hand', isolated(async () => {
   assert.throws(() => new Channel(), { name: 'TypeError', code: 'ERR_ILLEGAL_CONSTRUCTOR' });
   assert.throws(() => new Server(), { name: 'TypeError', code: 'ERR_ILLEGAL_CONSTRUCTOR' });
-});
+}));
 
-check('arguments of the wrong type', async ({ address }) => {
+test('arguments of the wrong type', isolated(async ({ address }) => {
   const type = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
   const range = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
   for (const wrong of [undefined, null, 7, {}, Buffer.from(address)]) {
@@ -103,14 +108,16 @@ check('arguments of the wrong type', async ({ address }) => {
   for (const wrong of [undefined, null, 7, {}]) await assert.rejects(listen(address, {}, wrong), type);
   for (const name of ['timeout', 'handshakeTimeout', 'closeTimeout', 'maxMessage', 'highWater', 'hardCap']) {
     for (const wrong of ['7', null, {}]) await assert.rejects(connect(address, { [name]: wrong }), type, name);
-    for (const wrong of [-1, 0, 1.5, NaN, -Infinity, 2 ** 53]) await assert.rejects(connect(address, { [name]: wrong }), range, name);
+    for (const wrong of [-1, 0, 1.5, NaN, -Infinity, 2 ** 53]) {
+      await assert.rejects(connect(address, { [name]: wrong }), range, name);
+    }
   }
   await assert.rejects(connect(address, { maxMessage: 2 ** 32 }), range);
   await assert.rejects(connect(address, { wire: 'copper' }), { code: 'ERR_INVALID_ARG_VALUE' });
   for (const wrong of [null, 7, {}]) await assert.rejects(connect(address, { signal: wrong }), type);
-});
+}));
 
-check('data that cannot be sent', async ({ address }) => {
+test('data that cannot be sent', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   for (const wrong of [undefined, null, 7, true, {}, [7], [null], ['x', undefined], Symbol('x'), () => {}]) {
     assert.throws(() => client.send(wrong), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
@@ -128,9 +135,9 @@ check('data that cannot be sent', async ({ address }) => {
   client.send('whole');
   assert.equal(String(await peer.receive()), 'whole');
   await done();
-});
+}));
 
-check('memory that can shrink is copied', async ({ address }) => {
+test('memory that can shrink is copied', isolated(async ({ address }) => {
   const buffer = new ArrayBuffer(3_000_000, { maxByteLength: 4_000_000 });
   const { client, peer, done } = await pair(address);
   client.send(new Uint8Array(buffer).fill(7));
@@ -139,11 +146,14 @@ check('memory that can shrink is copied', async ({ address }) => {
   assert.equal(message.length, 3_000_000);
   assert.ok(message.every((byte) => byte === 7));
   await done();
-});
+}));
 
-check('a malformed address', async ({ folder }) => {
-  const malformed = ['', 'x', 'pipe', 'pipe:', 'PIPE:/x', 'pipe:a/b', 'pipe:.x', 'pipe:@', 'pipe:/x\0y', 'tcp:', 'tcp:127.0.0.1', 'tcp:127.0.0.1:x',
-    'tcp:127.0.0.1:65536', 'tcp:example.org:1', 'fifo:/x', 'fifo:x,y', 'fd:', 'fd:x', 'fd:-1', `pipe:${'x'.repeat(65)}`];
+test('a malformed address', isolated(async ({ folder }) => {
+  const malformed = [
+    '', 'x', 'pipe', 'pipe:', 'PIPE:/x', 'pipe:a/b', 'pipe:.x', 'pipe:@', 'pipe:/x\0y', `pipe:${'x'.repeat(65)}`,
+    'tcp:', 'tcp:127.0.0.1', 'tcp:127.0.0.1:x', 'tcp:127.0.0.1:65536', 'tcp:example.org:1',
+    'fifo:/x', 'fifo:x,y', 'fd:', 'fd:x', 'fd:-1',
+  ];
   for (const address of malformed) {
     const error = { code: 'ERR_FERRULE_ADDRESS', status: 'FER_EADDRESS' };
     await assert.rejects(connect(address), error, address);
@@ -151,9 +161,9 @@ check('a malformed address', async ({ folder }) => {
   }
   await assert.rejects(connect('nonsense'), /nonsense/);
   assert.deepEqual(fs.readdirSync(folder), []);
-});
+}));
 
-check('nobody listening, until the time is up', async ({ address, path: file }) => {
+test('nobody listening, until the time is up', isolated(async ({ address, path: file }) => {
   await assert.rejects(connect(address, { timeout: 30 }), { code: 'ENOENT', syscall: 'connect', status: 'FER_ENOENT', address });
   const server = net.createServer().listen(file);
   await event(server, 'listening');
@@ -164,9 +174,9 @@ check('nobody listening, until the time is up', async ({ address, path: file }) 
   fs.renameSync(`${file}.kept`, file);
   await assert.rejects(connect(address, { timeout: 30 }), { code: 'ECONNREFUSED', errno: -111, status: 'FER_ECONNREFUSED' });
   fs.unlinkSync(file);
-});
+}));
 
-check('nobody listening, until it is aborted', async ({ address }) => {
+test('nobody listening, until it is aborted', isolated(async ({ address }) => {
   const controller = new AbortController();
   const connecting = connect(address, { signal: controller.signal, timeout: Infinity });
   const reason = new Error('enough');
@@ -174,17 +184,17 @@ check('nobody listening, until it is aborted', async ({ address }) => {
   await assert.rejects(connecting, { name: 'AbortError', code: 'ABORT_ERR', cause: reason });
   await assert.rejects(connect(address, { signal: controller.signal }), { name: 'AbortError' });
   await assert.rejects(listen(address, { signal: controller.signal }, () => {}), { name: 'AbortError' });
-});
+}));
 
-check('somebody listens in the end', async ({ address }) => {
+test('somebody listens in the end', isolated(async ({ address }) => {
   const connecting = connect(address);
   const server = await listen(address, (channel) => channel.resume());
   const channel = await connecting;
   await channel.close();
   await server.close();
-});
+}));
 
-check('aborting a server closes it', async ({ address }) => {
+test('aborting a server closes it', isolated(async ({ address }) => {
   const controller = new AbortController();
   const server = await listen(address, { signal: controller.signal }, () => {});
   const over = event(server, 'close');
@@ -195,9 +205,9 @@ check('aborting a server closes it', async ({ address }) => {
   const second = await listen(address, { signal: other.signal }, () => {});
   await second.close();
   other.abort();
-});
+}));
 
-check('a path that cannot be bound', async ({ folder, address, path: file }) => {
+test('a path that cannot be bound', isolated(async ({ folder, address, path: file }) => {
   await assert.rejects(listen(`pipe:${folder}/no/such`, () => {}), { code: 'ENOENT', syscall: 'listen', status: 'FER_ENOENT' });
   fs.writeFileSync(file, 'not a socket');
   await assert.rejects(listen(address, () => {}), { code: 'EADDRINUSE', status: 'FER_EADDRINUSE', address });
@@ -209,9 +219,9 @@ check('a path that cannot be bound', async ({ folder, address, path: file }) => 
   await assert.rejects(listen(address, () => {}), { code: 'EADDRINUSE' });
   await server.close();
   assert.equal(fs.existsSync(file), false);
-});
+}));
 
-check('calls after close', async ({ address }) => {
+test('calls after close', isolated(async ({ address }) => {
   const { client, peer, server } = await pair(address);
   peer.resume();
   await client.close();
@@ -228,4 +238,4 @@ check('calls after close', async ({ address }) => {
   await server.close();
   await server.close();
   server.ref().unref();
-});
+}));

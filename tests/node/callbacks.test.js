@@ -5,7 +5,8 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const net = require('node:net');
-const { check, closed, event, ferrule, pair, run, turn } = require('./helpers.js');
+const { test } = require('node:test');
+const { closed, event, ferrule, isolated, pair, run, turn } = require('./helpers.js');
 
 const { Pipe } = ferrule;
 
@@ -21,7 +22,7 @@ const ways = {
 };
 
 for (const [way, end] of Object.entries(ways)) {
-  check(`${way} inside 'message': nothing comes after it`, async ({ address }) => {
+  test(`${way} inside 'message': nothing comes after it`, isolated(async ({ address }) => {
     const { client, peer, server } = await pair(address);
     const seen = [];
     const over = event(peer, 'close');
@@ -38,9 +39,9 @@ for (const [way, end] of Object.entries(ways)) {
     assert.deepEqual(seen, ['one']);
     await closed(client);
     await server.close();
-  });
+  }));
 
-  check(`${way} inside 'end', 'error' and 'close'`, async ({ address }) => {
+  test(`${way} inside 'end', 'error' and 'close'`, isolated(async ({ address }) => {
     for (const name of ['end', 'error', 'close']) {
       const { client, peer, server } = await pair(address);
       let calls = 0;
@@ -58,9 +59,9 @@ for (const [way, end] of Object.entries(ways)) {
       assert.equal(calls, 1, name);
       await Promise.all([closed(client), server.close()]);
     }
-  });
+  }));
 
-  check(`${way} inside 'drain'`, async ({ address }) => {
+  test(`${way} inside 'drain'`, isolated(async ({ address }) => {
     const { client, peer, server } = await pair(address, { highWater: 1000 });
     const over = event(client, 'close');
     client.on('drain', () => end(client));
@@ -68,9 +69,9 @@ for (const [way, end] of Object.entries(ways)) {
     peer.on('error', () => {}).resume();
     await over;
     await Promise.all([closed(peer), server.close()]);
-  });
+  }));
 
-  check(`${way} inside the callback of a send`, async ({ address }) => {
+  test(`${way} inside the callback of a send`, isolated(async ({ address }) => {
     const { client, peer, server } = await pair(address);
     const over = event(client, 'close');
     const results = [];
@@ -87,9 +88,9 @@ for (const [way, end] of Object.entries(ways)) {
     // A close() still flushes, an abort() does not.
     assert.deepEqual(results, [null, way === 'close' ? undefined : 'ECANCELED']);
     await Promise.all([closed(peer), server.close()]);
-  });
+  }));
 
-  check(`${way} inside the handler of a server, with the server`, async ({ address }) => {
+  test(`${way} inside the handler of a server, with the server`, isolated(async ({ address }) => {
     let over;
     const server = await ferrule.listen(address, (channel) => {
       over = event(channel, 'close');
@@ -101,10 +102,10 @@ for (const [way, end] of Object.entries(ways)) {
     await event(client, 'close');
     await over;
     await server.close();
-  });
+  }));
 }
 
-check('closing a server inside of clientError and close', async ({ address, path: file }) => {
+test('closing a server inside of clientError and close', isolated(async ({ address, path: file }) => {
   const server = await ferrule.listen(address, assert.fail);
   const over = event(server, 'close');
   server.on('clientError', () => server.close());
@@ -113,9 +114,9 @@ check('closing a server inside of clientError and close', async ({ address, path
   socket.end('garbage, and more of it');
   socket.resume();
   await Promise.all([over, event(socket, 'close')]);
-});
+}));
 
-check('closing while the other callbacks are due', async ({ address }) => {
+test('closing while the other callbacks are due', isolated(async ({ address }) => {
   const { client, peer, server, next } = await pair(address);
   const second = await ferrule.connect(address);
   const other = await next();
@@ -133,9 +134,9 @@ check('closing while the other callbacks are due', async ({ address }) => {
   peer.abort();
   await Promise.all(over);
   await server.close();
-});
+}));
 
-check('aborting a connect inside of a callback', async ({ address }) => {
+test('aborting a connect inside of a callback', isolated(async ({ address }) => {
   const given = [];
   const server = await ferrule.listen(address, (channel) => { given.push(channel); });
   const controller = new AbortController();
@@ -152,9 +153,9 @@ check('aborting a connect inside of a callback', async ({ address }) => {
   for (const open of given) open.abort();
   await Promise.all(given.map(closed));
   await server.close();
-});
+}));
 
-check('destroying a pipe inside every callback of it', async ({ path: file }) => {
+test('destroying a pipe inside every callback of it', isolated(async ({ path: file }) => {
   for (const name of ['connection', 'connect', 'data', 'end', 'finish', 'close', 'written', 'written later', 'error']) {
     const listener = new Pipe();
     const client = new Pipe({ allowHalfOpen: true });
@@ -191,9 +192,9 @@ check('destroying a pipe inside every callback of it', async ({ path: file }) =>
     await over;
     if (peer !== undefined && !peer.closed) await event(peer.destroy(), 'close');
   }
-});
+}));
 
-check('throwing inside every callback', async ({ folder }) => {
+test('throwing inside every callback', isolated(async ({ folder }) => {
   const { code, signal, stdout, stderr } = await run('throwing.js', [folder]);
   assert.equal(stderr, '');
   assert.deepEqual([code, signal], [0, null]);
@@ -201,12 +202,12 @@ check('throwing inside every callback', async ({ folder }) => {
   assert.ok(lines.length >= 18, stdout);
   assert.deepEqual(lines.filter((line) => !line.endsWith(': ok')), []);
   assert.deepEqual(fs.readdirSync(folder), []);
-});
+}));
 
-check('an exception that nobody catches ends the process as usual', async ({ folder }) => {
+test('an exception that nobody catches ends the process as usual', isolated(async ({ folder }) => {
   const { code, stderr } = await run('uncaught.js', [folder]);
   assert.match(stderr, /Error: thrown in a listener/);
   assert.match(stderr, /uncaught\.js/);
   assert.equal(code, 1);
   for (const name of fs.readdirSync(folder)) fs.unlinkSync(`${folder}/${name}`);
-});
+}));

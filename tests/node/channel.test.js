@@ -4,15 +4,17 @@
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
-const { check, closed, event, ferrule, listenQueue, pair, turn } = require('./helpers.js');
+const { test } = require('node:test');
+const { closed, event, ferrule, isolated, listenQueue, pair, turn } = require('./helpers.js');
 
 function text(message) {
   return message === null ? null : message.toString();
 }
 
-check('what can be sent arrives as bytes', async ({ address }) => {
+test('what can be sent arrives as bytes', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   const words = new Uint16Array([1, 2, 3]);
+  const many = Buffer.from(Array.from({ length: 1000 }, (_, i) => i & 255));
   const cases = [
     ['text äöü €', Buffer.from('text äöü €')],
     ['', Buffer.alloc(0)],
@@ -29,7 +31,7 @@ check('what can be sent arrives as bytes', async ({ address }) => {
     [new SharedArrayBuffer(100_000), Buffer.alloc(100_000)],
     [['one ', Buffer.from('two '), new Uint8Array(), 'three'], Buffer.from('one two three')],
     [[], Buffer.alloc(0)],
-    [Array.from({ length: 1000 }, (_, i) => Buffer.from([i & 255])), Buffer.from(Array.from({ length: 1000 }, (_, i) => i & 255))],
+    [Array.from(many, (byte) => Buffer.of(byte)), many],
   ];
   for (const [data, expected] of cases) {
     client.send(data);
@@ -38,11 +40,13 @@ check('what can be sent arrives as bytes', async ({ address }) => {
     assert.deepEqual(message, expected);
   }
   await done();
-});
+}));
 
-check('sizes around every border arrive whole and in order', async ({ address }) => {
+test('sizes around every border arrive whole and in order', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
-  const sizes = [0, 1, 4, 4095, 4096, 4097, 16383, 16384, 16385, 65527, 65528, 65535, 65536, 65537, 219263, 1 << 20, 5_000_000];
+  const sizes = [
+    0, 1, 4, 4095, 4096, 4097, 16383, 16384, 16385, 65527, 65528, 65535, 65536, 65537, 219263, 1 << 20, 5_000_000,
+  ];
   const all = [...sizes, ...sizes.reverse()];
   const messages = all.map((size, i) => Buffer.alloc(size, i + 1));
   const received = [];
@@ -54,11 +58,13 @@ check('sizes around every border arrive whole and in order', async ({ address })
   })();
   for (const message of messages) if (!client.send(message)) await once(client, 'drain');
   await finished;
-  for (const [i, message] of messages.entries()) assert.ok(message.equals(received[i]), `message ${i} of ${message.length} bytes`);
+  for (const [i, message] of messages.entries()) {
+    assert.ok(message.equals(received[i]), `message ${i} of ${message.length} bytes`);
+  }
   await done();
-});
+}));
 
-check('a burst arrives in batches, nothing lost', async ({ address }) => {
+test('a burst arrives in batches, nothing lost', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   const count = 20_000;
   const sizes = (i) => (i % 1000 === 0 ? 20_000 : i % 7);
@@ -76,9 +82,9 @@ check('a burst arrives in batches, nothing lost', async ({ address }) => {
   }
   await finished;
   await done();
-});
+}));
 
-check('no message is lost before the first listener', async ({ address }) => {
+test('no message is lost before the first listener', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   client.send('one');
   client.send('two');
@@ -91,9 +97,9 @@ check('no message is lost before the first listener', async ({ address }) => {
   assert.equal(text(second), 'two');
   assert.equal(text(await peer.receive()), 'three');
   await done();
-});
+}));
 
-check('every way to listen starts to receive', async ({ address }) => {
+test('every way to listen starts to receive', isolated(async ({ address }) => {
   for (const method of ['on', 'addListener', 'once', 'prependListener', 'prependOnceListener']) {
     const { client, peer, done } = await pair(address);
     const got = new Promise((resolve) => { peer[method]('message', resolve); });
@@ -101,9 +107,9 @@ check('every way to listen starts to receive', async ({ address }) => {
     assert.equal(text(await got), method);
     await done();
   }
-});
+}));
 
-check('the goodbye ends a loop, and both sides close', async ({ address }) => {
+test('the goodbye ends a loop, and both sides close', isolated(async ({ address }) => {
   const { client, peer, server } = await pair(address);
   const events = [];
   for (const name of ['end', 'close', 'error']) peer.on(name, () => events.push(name));
@@ -120,9 +126,9 @@ check('the goodbye ends a loop, and both sides close', async ({ address }) => {
   assert.equal(peer.writable, false);
   assert.equal(await peer.receive(), null);
   await server.close();
-});
+}));
 
-check('leaving a loop leaves the channel open', async ({ address }) => {
+test('leaving a loop leaves the channel open', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   for (const word of ['one', 'two', 'three']) client.send(word);
   for await (const message of peer) {
@@ -136,17 +142,17 @@ check('leaving a loop leaves the channel open', async ({ address }) => {
   const [message] = await once(peer, 'message');
   assert.equal(text(message), 'three');
   await done();
-});
+}));
 
-check('receive() takes messages in order, several at once', async ({ address }) => {
+test('receive() takes messages in order, several at once', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   const takes = [peer.receive(), peer.receive(), peer.receive()];
   for (const word of ['one', 'two', 'three']) client.send(word);
   assert.deepEqual((await Promise.all(takes)).map(text), ['one', 'two', 'three']);
   await done();
-});
+}));
 
-check('a receive that is aborted or late takes nothing', async ({ address }) => {
+test('a receive that is aborted or late takes nothing', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   const controller = new AbortController();
   const given = peer.receive({ signal: controller.signal });
@@ -157,9 +163,9 @@ check('a receive that is aborted or late takes nothing', async ({ address }) => 
   client.send('kept');
   assert.equal(text(await peer.receive({ timeout: 10_000, signal: new AbortController().signal })), 'kept');
   await done();
-});
+}));
 
-check('pause() holds messages back and resume() lets them come', async ({ address }) => {
+test('pause() holds messages back and resume() lets them come', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   const seen = [];
   peer.on('message', (message) => {
@@ -175,9 +181,9 @@ check('pause() holds messages back and resume() lets them come', async ({ addres
   await turn(10);
   assert.deepEqual(seen, ['one', 'two', 'three', 'four']);
   await done();
-});
+}));
 
-check('a slow receiver makes the sender wait', async ({ address }) => {
+test('a slow receiver makes the sender wait', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   peer.resume();
   const message = Buffer.alloc(100_000);
@@ -201,9 +207,9 @@ check('a slow receiver makes the sender wait', async ({ address }) => {
   await drained;
   assert.equal(client.writable, true);
   await done();
-});
+}));
 
-check('the hard cap refuses a message whole', async ({ address }) => {
+test('the hard cap refuses a message whole', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address, { highWater: 1000, hardCap: 2_000_000 });
   const message = Buffer.alloc(500_000);
   let accepted = 0;
@@ -224,9 +230,9 @@ check('the hard cap refuses a message whole', async ({ address }) => {
   }
   assert.equal(received, accepted);
   await done();
-});
+}));
 
-check('the callback of a send says when the kernel has the message', async ({ address }) => {
+test('the callback of a send says when the kernel has the message', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   const order = [];
   client.send('one', (error) => order.push(['one', error]));
@@ -243,9 +249,9 @@ check('the callback of a send says when the kernel has the message', async ({ ad
   client.abort();
   assert.equal((await failed).code, 'ECANCELED');
   await done();
-});
+}));
 
-check('the limits of both sides hold', async ({ address }) => {
+test('the limits of both sides hold', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address, {}, { maxMessage: 1000 });
   assert.deepEqual(
     { wire: client.info.wire, version: client.info.version, peerMaxMessage: client.info.peerMaxMessage },
@@ -255,9 +261,9 @@ check('the limits of both sides hold', async ({ address }) => {
   client.send(Buffer.alloc(1000, 1));
   assert.equal((await peer.receive()).length, 1000);
   await done();
-});
+}));
 
-check('the plain wire', async ({ address }) => {
+test('the plain wire', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address, { wire: 'plain' });
   assert.equal(client.info.wire, 'plain');
   assert.throws(() => client.send(''), { code: 'EINVAL', status: 'FER_EINVAL' });
@@ -268,9 +274,9 @@ check('the plain wire', async ({ address }) => {
   client.close();
   assert.equal(await peer.receive(), null);
   await done();
-});
+}));
 
-check('close() flushes what was sent', async ({ address }) => {
+test('close() flushes what was sent', isolated(async ({ address }) => {
   const { client, peer, server } = await pair(address);
   const big = Buffer.alloc(8_000_000, 3);
   client.send(big);
@@ -283,9 +289,9 @@ check('close() flushes what was sent', async ({ address }) => {
   await closing;
   await closed(peer);
   await server.close();
-});
+}));
 
-check('close() of both sides at once', async ({ address }) => {
+test('close() of both sides at once', isolated(async ({ address }) => {
   const { client, peer, server } = await pair(address);
   const ends = [once(client, 'close'), once(peer, 'close')];
   await Promise.all([client.close(), peer.close(), client.close()]);
@@ -293,18 +299,18 @@ check('close() of both sides at once', async ({ address }) => {
   await client.close();
   client.abort();
   await server.close();
-});
+}));
 
-check('close() tells when the peer does not say goodbye', async ({ address }) => {
+test('close() tells when the peer does not say goodbye', isolated(async ({ address }) => {
   const { client, peer, server } = await pair(address, { closeTimeout: 50 });
   // The peer does not receive: it never sees the goodbye.
   await assert.rejects(client.close(), { code: 'ETIMEDOUT', syscall: 'close', status: 'FER_ETIMEDOUT' });
   peer.abort();
   await closed(peer);
   await server.close();
-});
+}));
 
-check('abort() ends a close() that waits', async ({ address }) => {
+test('abort() ends a close() that waits', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   const closing = client.close();
   client.abort();
@@ -312,9 +318,9 @@ check('abort() ends a close() that waits', async ({ address }) => {
   // The goodbye had left already.
   assert.equal(await peer.receive(), null);
   await done();
-});
+}));
 
-check('a peer that aborted is an error, once', async ({ address }) => {
+test('a peer that aborted is an error, once', isolated(async ({ address }) => {
   for (const wait of ['event', 'loop', 'receive', 'later']) {
     const { client, peer, done } = await pair(address);
     const gone = event(peer, 'close');
@@ -349,9 +355,9 @@ check('a peer that aborted is an error, once', async ({ address }) => {
     await gone;
     await done();
   }
-});
+}));
 
-check('an error that nobody heard of comes out of close()', async ({ address }) => {
+test('an error that nobody heard of comes out of close()', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   client.send('last');
   assert.equal(text(await peer.receive()), 'last');
@@ -359,9 +365,9 @@ check('an error that nobody heard of comes out of close()', async ({ address }) 
   await event(peer, 'close');
   await assert.rejects(peer.close(), { code: 'ECONNRESET' });
   await done();
-});
+}));
 
-check('sending after the end says why', async ({ address }) => {
+test('sending after the end says why', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   peer.resume();
   await client.close();
@@ -369,9 +375,9 @@ check('sending after the end says why', async ({ address }) => {
   await closed(peer);
   assert.throws(() => peer.send('x'), { code: 'EPIPE', status: 'FER_EPIPE' });
   await done();
-});
+}));
 
-check('await using closes', async ({ address }) => {
+test('await using closes', isolated(async ({ address }) => {
   const { client, peer, server } = await pair(address);
   peer.resume();
   await client[Symbol.asyncDispose]();
@@ -379,9 +385,9 @@ check('await using closes', async ({ address }) => {
   await closed(peer);
   await server[Symbol.asyncDispose]();
   assert.equal(server.closed, true);
-});
+}));
 
-check('one server serves many clients', async ({ address }) => {
+test('one server serves many clients', isolated(async ({ address }) => {
   const { server, next } = await listenQueue(address);
   const clients = await Promise.all(Array.from({ length: 50 }, () => ferrule.connect(address)));
   const peers = [];
@@ -393,4 +399,33 @@ check('one server serves many clients', async ({ address }) => {
   await Promise.all(clients.map((client) => client.close()));
   await Promise.all(peers.map(closed));
   await server.close();
-});
+}));
+
+test('a sender that waits for drain goes on when the channel ends', isolated(async ({ address }) => {
+  for (const how of ['abort', 'peer aborts', 'peer closes', 'close']) {
+    const { client, peer, server } = await pair(address, { closeTimeout: 50 });
+    client.on('error', () => {}).resume();
+    assert.equal(client.send(Buffer.alloc(20_000_000)), false);
+    const drained = event(client, 'drain');
+    if (how === 'abort') client.abort();
+    else if (how === 'peer aborts') peer.abort();
+    else if (how === 'peer closes') peer.close();
+    else client.close();
+    await drained;
+    assert.throws(() => client.send('x'), how.startsWith('peer') ? { code: /^(EPIPE|ECONNRESET)$/ } : { code: 'ERR_FERRULE_CLOSED' });
+    client.abort();
+    peer.abort();
+    await Promise.all([closed(client), closed(peer), server.close()]);
+  }
+}));
+
+test('an error is an event for who listens to messages, whatever came before', isolated(async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  client.send('first');
+  assert.equal(text(await peer.receive()), 'first');
+  peer.on('message', () => {});
+  const failed = event(peer, 'error');
+  client.abort();
+  assert.equal((await failed).code, 'ECONNRESET');
+  await done();
+}));

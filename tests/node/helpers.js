@@ -2,13 +2,14 @@
 
 /** What the tests share. Nothing here waits for time: only for events and for turns of the loop. */
 
+const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
-const { after, test } = require('node:test');
+const { after } = require('node:test');
 
 const package_ = path.resolve(__dirname, '../../bindings/node');
 const root = path.resolve(__dirname, '../..');
@@ -55,32 +56,41 @@ async function warmUp() {
   await turn(2);
 }
 
+/** A test that waits for something that does not come. */
+async function limited(promise) {
+  let timer;
+  const late = new Promise((resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('nothing happened for two minutes')), 120_000);
+  });
+  try {
+    await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
- * A test with a folder of its own, `context.folder`, which must leave no descriptor and no file behind.
+ * The body of a test that has a folder of its own, and must leave no descriptor and no file behind.
  *
- * @param {string} name
- * @param {(context: { folder: string, address: string, path: string, t: object }) => Promise<void>} body
+ * @param {(context: { folder: string, address: string, path: string }) => Promise<void>} body
  */
-function check(name, body) {
-  test(name, { timeout: 120_000 }, async (t) => {
+function isolated(body) {
+  return async () => {
     warm ??= warmUp();
     await warm;
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ferrule-'));
     const before = descriptors();
-    let failed = true;
+    failures += 1;
     try {
-      await body({ folder, path: `${folder}/socket`, address: `pipe:${folder}/socket`, t });
+      await limited(body({ folder, path: `${folder}/socket`, address: `pipe:${folder}/socket` }));
       await turn(2);
-      failed = false;
+      assert.deepEqual([...descriptors()].filter(([fd, what]) => before.get(fd) !== what), [], 'left open');
+      assert.deepEqual(fs.readdirSync(folder), [], 'left behind');
+      failures -= 1;
     } finally {
-      const left = fs.readdirSync(folder);
       fs.rmSync(folder, { recursive: true });
-      if (failed) failures += 1;
-      const opened = [...descriptors()].filter(([fd, what]) => before.get(fd) !== what);
-      if (!failed && opened.length > 0) throw new Error(`left open: ${JSON.stringify(opened)}`);
-      if (!failed && left.length > 0) throw new Error(`left behind: ${left.join(', ')}`);
     }
-  });
+  };
 }
 
 /** A server that gives its channels out one by one: next() waits for one. */
@@ -135,4 +145,4 @@ async function run(script, args = [], { execArgv = [], env = {} } = {}) {
   return { code, signal, stdout, stderr };
 }
 
-module.exports = { addon, check, closed, descriptors, event, ferrule, listenQueue, package_, pair, root, run, turn };
+module.exports = { addon, closed, event, ferrule, isolated, listenQueue, package_, pair, root, run, turn };

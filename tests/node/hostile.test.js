@@ -5,9 +5,11 @@
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
+const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
-const { addon, check, closed, event, ferrule, turn } = require('./helpers.js');
+const { test } = require('node:test');
+const { addon, closed, event, ferrule, isolated, turn } = require('./helpers.js');
 
 const HELLO = Buffer.from('010000000000001c46455252554c450a0001000100000000000000000400000000000000', 'hex');
 
@@ -67,36 +69,36 @@ async function fakeServer(file, bytes, { end = true } = {}) {
   };
 }
 
-check('garbage instead of a hello, to a server', async ({ address, path: file }) => {
+test('garbage instead of a hello, to a server', isolated(async ({ address, path: file }) => {
   const { refused } = await attack(address, file, 'GET / HTTP/1.1\r\n\r\n');
   assert.equal(refused.code, 'EPROTO');
   assert.equal(refused.status, 'FER_EPROTO');
   assert.match(refused.message, /plain/);
-});
+}));
 
-check('garbage instead of a hello, from a server', async ({ address, path: file }) => {
+test('garbage instead of a hello, from a server', isolated(async ({ address, path: file }) => {
   const stop = await fakeServer(file, 'HTTP/1.1 400 Bad Request\r\n\r\n');
   await assert.rejects(ferrule.connect(address), { code: 'EPROTO', syscall: 'connect', status: 'FER_EPROTO', address });
   await stop();
-});
+}));
 
-check('a server that says nothing', async ({ address, path: file }) => {
+test('a server that says nothing', isolated(async ({ address, path: file }) => {
   const stop = await fakeServer(file, '', { end: false });
   await assert.rejects(ferrule.connect(address, { handshakeTimeout: 30 }), { code: 'ETIMEDOUT', status: 'FER_ETIMEDOUT' });
   await stop();
-});
+}));
 
-check('a client that says nothing', async ({ address, path: file }) => {
+test('a client that says nothing', isolated(async ({ address, path: file }) => {
   const { refused } = await attack(address, file, '', { end: false, options: { handshakeTimeout: 30 } });
   assert.equal(refused.code, 'ETIMEDOUT');
-});
+}));
 
-check('a client that closes before its hello', async ({ address, path: file }) => {
+test('a client that closes before its hello', isolated(async ({ address, path: file }) => {
   const { refused } = await attack(address, file, HELLO.subarray(0, 20));
   assert.equal(refused.code, 'ECONNRESET');
-});
+}));
 
-check('a clientError that nobody listens to is no error', async ({ address, path: file }) => {
+test('a clientError that nobody listens to is no error', isolated(async ({ address, path: file }) => {
   const server = await ferrule.listen(address, () => {});
   const socket = net.connect(file);
   socket.on('error', () => {});
@@ -105,9 +107,9 @@ check('a clientError that nobody listens to is no error', async ({ address, path
   await event(socket, 'close');
   await turn(2);
   await server.close();
-});
+}));
 
-check('a frame cut in the middle', async ({ address, path: file }) => {
+test('a frame cut in the middle', isolated(async ({ address, path: file }) => {
   const whole = frame(2, Buffer.from('whole'));
   const cut = frame(2, Buffer.from('cut')).subarray(0, 10);
   const seen = await attack(address, file, Buffer.concat([HELLO, whole, cut]));
@@ -115,15 +117,15 @@ check('a frame cut in the middle', async ({ address, path: file }) => {
   assert.equal(seen.error.code, 'ECONNRESET');
   assert.equal(seen.error.status, 'FER_ECONNRESET');
   assert.equal(seen.end, false);
-});
+}));
 
-check('the end without a goodbye', async ({ address, path: file }) => {
+test('the end without a goodbye', isolated(async ({ address, path: file }) => {
   const seen = await attack(address, file, Buffer.concat([HELLO, frame(2, Buffer.from('whole'))]));
   assert.deepEqual(seen.messages, ['whole']);
   assert.equal(seen.error.code, 'ECONNRESET');
-});
+}));
 
-check('a length of 0xffffffff', async ({ address, path: file }) => {
+test('a length of 0xffffffff', isolated(async ({ address, path: file }) => {
   const bytes = Buffer.concat([HELLO, frame(2, Buffer.from('whole')), frame(2, Buffer.from('big'), { length: 0xffffffff })]);
   const before = process.memoryUsage().rss;
   const seen = await attack(address, file, bytes, { end: false });
@@ -133,34 +135,36 @@ check('a length of 0xffffffff', async ({ address, path: file }) => {
   assert.ok(process.memoryUsage().rss - before < 100e6);
   const plain = await attack(address, file, Buffer.from('ffffffff00', 'hex'), { end: false, options: { wire: 'plain' } });
   assert.equal(plain.error.code, 'EMSGSIZE');
-});
+}));
 
-check('a length that is allowed, and a peer that sends little of it', async ({ address, path: file }) => {
+test('a length that is allowed, and a peer that sends little of it', isolated(async ({ address, path: file }) => {
   const bytes = Buffer.concat([HELLO, frame(2, Buffer.from('little'), { length: 60 << 20 })]);
   const before = process.memoryUsage().rss;
   const seen = await attack(address, file, bytes);
   assert.deepEqual(seen.messages, []);
   assert.equal(seen.error.code, 'ECONNRESET');
   assert.ok(process.memoryUsage().rss - before < 30e6);
-});
+}));
 
-check('an unknown kind', async ({ address, path: file }) => {
+test('an unknown kind', isolated(async ({ address, path: file }) => {
   const bytes = Buffer.concat([HELLO, frame(2, Buffer.from('whole')), frame(77, Buffer.from('what'))]);
   const seen = await attack(address, file, bytes, { end: false });
   assert.deepEqual(seen.messages, ['whole']);
   assert.equal(seen.error.code, 'EPROTO');
   assert.equal(seen.error.status, 'FER_EPROTO');
-});
+}));
 
-check('an unknown kind that may be skipped', async ({ address, path: file }) => {
-  const seen = await attack(address, file, Buffer.concat([HELLO, frame(200, Buffer.from('new')), frame(2, Buffer.from('old')), frame(4)]));
+test('an unknown kind that may be skipped', isolated(async ({ address, path: file }) => {
+  const bytes = Buffer.concat([HELLO, frame(200, Buffer.from('new')), frame(2, Buffer.from('old')), frame(4)]);
+  const seen = await attack(address, file, bytes);
   assert.deepEqual(seen, { messages: ['old'], error: null, end: true });
-});
+}));
 
-check('handles that nobody asked for', async ({ address, path: file }) => {
-  const seen = await attack(address, file, Buffer.concat([HELLO, frame(2, Buffer.from('x'), { handles: 1 })]), { end: false });
+test('handles that nobody asked for', isolated(async ({ address, path: file }) => {
+  const bytes = Buffer.concat([HELLO, frame(2, Buffer.from('x'), { handles: 1 })]);
+  const seen = await attack(address, file, bytes, { end: false });
   assert.equal(seen.error.code, 'EPROTO');
-});
+}));
 
 /** Node in another process, killed with a message half sent. */
 async function victim(role, address) {
@@ -171,7 +175,7 @@ async function victim(role, address) {
   return child;
 }
 
-check('a client that is killed in the middle of a message', async ({ address }) => {
+test('a client that is killed in the middle of a message', isolated(async ({ address }) => {
   let found;
   const result = new Promise((resolve) => { found = resolve; });
   const server = await ferrule.listen(address, (channel) => found(channel));
@@ -187,9 +191,9 @@ check('a client that is killed in the middle of a message', async ({ address }) 
   await assert.rejects(channel.receive(), { code: 'ECONNRESET', syscall: 'receive', status: 'FER_ECONNRESET' });
   await channel.close();
   await server.close();
-});
+}));
 
-check('a server that is killed in the middle of a message', async ({ address, folder }) => {
+test('a server that is killed in the middle of a message', isolated(async ({ address, folder }) => {
   const child = await victim('server', address);
   const over = once(child, 'exit');
   const channel = await ferrule.connect(address);
@@ -207,5 +211,5 @@ check('a server that is killed in the middle of a message', async ({ address, fo
   // Its socket file is stale: the next server takes its place.
   const next = await ferrule.listen(address, () => {});
   await next.close();
-  assert.deepEqual(require('node:fs').readdirSync(folder), []);
-});
+  assert.deepEqual(fs.readdirSync(folder), []);
+}));

@@ -11,8 +11,9 @@ const net = require('node:net');
 const path = require('node:path');
 const { pipeline } = require('node:stream/promises');
 const { Readable } = require('node:stream');
+const { test } = require('node:test');
 const { pathToFileURL } = require('node:url');
-const { addon, check, event, ferrule, turn } = require('./helpers.js');
+const { addon, event, ferrule, isolated, turn } = require('./helpers.js');
 
 const { Pipe } = ferrule;
 
@@ -42,7 +43,7 @@ async function read(stream) {
   return Buffer.concat(chunks).toString();
 }
 
-check('bytes go both ways, and the end after them', async ({ path: file }) => {
+test('bytes go both ways, and the end after them', isolated(async ({ path: file }) => {
   const { client, peer, done } = await pair(file, { allowHalfOpen: true });
   client.write('one ');
   client.write(Buffer.from('two '));
@@ -52,9 +53,9 @@ check('bytes go both ways, and the end after them', async ({ path: file }) => {
   peer.end('answer');
   assert.equal(await read(client), 'answer');
   await done();
-});
+}));
 
-check('the end of the peer ends this side unless it is asked not to', async ({ path: file }) => {
+test('the end of the peer ends this side unless it is asked not to', isolated(async ({ path: file }) => {
   const { client, peer, done } = await pair(file);
   const finished = event(peer, 'finish');
   const closes = [event(peer, 'close'), event(client, 'close')];
@@ -64,9 +65,9 @@ check('the end of the peer ends this side unless it is asked not to', async ({ p
   await finished;
   await Promise.all(closes);
   await done();
-});
+}));
 
-check('a pipeline carries many bytes unchanged', async ({ path: file }) => {
+test('a pipeline carries many bytes unchanged', isolated(async ({ path: file }) => {
   const { client, peer, done } = await pair(file);
   const block = randomBytes(100_003);
   const sent = createHash('sha256');
@@ -81,9 +82,9 @@ check('a pipeline carries many bytes unchanged', async ({ path: file }) => {
   await Promise.all([pipeline(Readable.from(blocks()), client), once(peer, 'end')]);
   assert.equal(received.digest('hex'), sent.digest('hex'));
   await done();
-});
+}));
 
-check('Node talks to it, and it to Node', async ({ path: file }) => {
+test('Node talks to it, and it to Node', isolated(async ({ path: file }) => {
   const listener = new Pipe();
   listener.bind(file).listen(5, () => {
     const peer = listener.accept();
@@ -102,9 +103,9 @@ check('Node talks to it, and it to Node', async ({ path: file }) => {
   assert.equal(await read(pipe), 'to net');
   server.close();
   await event(server, 'close');
-});
+}));
 
-check('writes before the connection wait for it', async ({ path: file }) => {
+test('writes before the connection wait for it', isolated(async ({ path: file }) => {
   const listener = new Pipe();
   const got = new Promise((resolve) => {
     listener.bind(file).listen(() => resolve(read(listener.accept())));
@@ -119,9 +120,9 @@ check('writes before the connection wait for it', async ({ path: file }) => {
   await over;
   listener.destroy();
   await event(listener, 'close');
-});
+}));
 
-check('write tells when to wait, and drain when to go on', async ({ path: file }) => {
+test('write tells when to wait, and drain when to go on', isolated(async ({ path: file }) => {
   const { client, peer, done } = await pair(file);
   const chunk = Buffer.alloc(200_000, 5);
   let sent = 0;
@@ -148,9 +149,9 @@ check('write tells when to wait, and drain when to go on', async ({ path: file }
   await Promise.all([once(client, 'drain'), all]);
   assert.equal(client.writeQueueSize, 0);
   await done();
-});
+}));
 
-check('a reader that pauses makes the writer wait, and loses nothing', async ({ path: file }) => {
+test('a reader that pauses makes the writer wait, and loses nothing', isolated(async ({ path: file }) => {
   const { client, peer, done } = await pair(file);
   let received = 0;
   peer.on('data', ({ length }) => { received += length; });
@@ -165,9 +166,9 @@ check('a reader that pauses makes the writer wait, and loses nothing', async ({ 
   await once(peer, 'end');
   assert.equal(received, written);
   await done();
-});
+}));
 
-check('tryWrite writes what fits', async ({ path: file }) => {
+test('tryWrite writes what fits', isolated(async ({ path: file }) => {
   const { client, peer, done } = await pair(file);
   let sent = client.tryWrite('text ');
   assert.equal(sent, 5);
@@ -185,9 +186,9 @@ check('tryWrite writes what fits', async ({ path: file }) => {
   });
   await all;
   await done();
-});
+}));
 
-check('names', async ({ folder }) => {
+test('names', isolated(async ({ folder }) => {
   const long = `${folder}/${'x'.repeat(50)}`;
   fs.mkdirSync(long);
   const cases = [
@@ -212,9 +213,9 @@ check('names', async ({ folder }) => {
   }
   assert.deepEqual(fs.readdirSync(long), []);
   fs.rmdirSync(long);
-});
+}));
 
-check('the mode of the socket file', async ({ path: file }) => {
+test('the mode of the socket file', isolated(async ({ path: file }) => {
   for (const [mode, expected] of [[undefined, 0o600], [0o660, 0o660]]) {
     const listener = new Pipe();
     listener.bind(file, { mode });
@@ -228,9 +229,9 @@ check('the mode of the socket file', async ({ path: file }) => {
   listener.destroy();
   await event(listener, 'close');
   fs.unlinkSync(file);
-});
+}));
 
-check('open() takes over a descriptor', async ({ path: file }) => {
+test('open() takes over a descriptor', isolated(async ({ path: file }) => {
   const { client, peer, done } = await pair(file);
   assert.ok(Number.isInteger(client.fileno()));
   const other = new Pipe();
@@ -253,9 +254,9 @@ check('open() takes over a descriptor', async ({ path: file }) => {
   other.destroy();
   await event(other, 'close');
   await done();
-});
+}));
 
-check('connecting fails with a name, and destroys the pipe', async ({ folder, path: file }) => {
+test('connecting fails with a name, and destroys the pipe', isolated(async ({ folder, path: file }) => {
   const missing = new Pipe();
   const closed = event(missing, 'close');
   await assert.rejects(missing.connect(file), { code: 'ENOENT', errno: -2, syscall: 'connect', status: 'FER_ENOENT', address: file });
@@ -268,9 +269,9 @@ check('connecting fails with a name, and destroys the pipe', async ({ folder, pa
   controller.abort();
   await assert.rejects(refused.connect(file, { signal: controller.signal }), { name: 'AbortError' });
   assert.equal(refused.destroyed, true);
-});
+}));
 
-check('a connect is ended by time, signal or destroy', async ({ path: file }) => {
+test('a connect is ended by time, signal or destroy', isolated(async ({ path: file }) => {
   const listener = new Pipe();
   listener.bind(file).listen(() => listener.accept().destroy());
   // Timers are due before the loop looks at the connection.
@@ -293,9 +294,9 @@ check('a connect is ended by time, signal or destroy', async ({ path: file }) =>
   assert.ok((await written) instanceof Error);
   listener.destroy();
   await event(listener, 'close');
-});
+}));
 
-check('a full backlog is EAGAIN', async ({ path: file }) => {
+test('a full backlog is EAGAIN', isolated(async ({ path: file }) => {
   const listener = new Pipe();
   listener.bind(file).listen(1);
   const pipes = [];
@@ -309,9 +310,9 @@ check('a full backlog is EAGAIN', async ({ path: file }) => {
   const open = [...pipes, listener].filter((pipe) => !pipe.closed);
   for (const pipe of open) pipe.destroy();
   await Promise.all(open.map((pipe) => event(pipe, 'close')));
-});
+}));
 
-check('wrong order of calls', async ({ path: file }) => {
+test('wrong order of calls', isolated(async ({ path: file }) => {
   const pipe = new Pipe();
   assert.throws(() => pipe.listen(), { code: 'EDESTADDRREQ', syscall: 'listen' });
   assert.throws(() => pipe.accept(), Error);
@@ -339,9 +340,9 @@ check('wrong order of calls', async ({ path: file }) => {
   assert.equal((await writing).code, 'ENOTCONN');
   if (!pipe.destroyed) pipe.destroy();
   await turn(3);
-});
+}));
 
-check('calls after destroy', async ({ path: file }) => {
+test('calls after destroy', isolated(async ({ path: file }) => {
   const { client, done } = await pair(file);
   client.destroy();
   client.destroy();
@@ -358,9 +359,9 @@ check('calls after destroy', async ({ path: file }) => {
   client.ref().unref();
   client.write('x', (cause) => assert.equal(cause.code, 'ERR_STREAM_DESTROYED'));
   await done();
-});
+}));
 
-check('a peer that is gone', async ({ path: file }) => {
+test('a peer that is gone', isolated(async ({ path: file }) => {
   const { client, peer, done } = await pair(file);
   client.write('unread');
   await turn();
@@ -372,9 +373,9 @@ check('a peer that is gone', async ({ path: file }) => {
   assert.match(error.syscall, /^(read|write)$/);
   await closed;
   await done();
-});
+}));
 
-check('destroying with a write under way', async ({ path: file }) => {
+test('destroying with a write under way', isolated(async ({ path: file }) => {
   const { client, done } = await pair(file);
   const results = [];
   client.write(Buffer.alloc(20e6), (error) => results.push(error?.code));
@@ -387,4 +388,4 @@ check('destroying with a write under way', async ({ path: file }) => {
   assert.equal(results.length, 2);
   assert.ok(results.every((code) => code === 'ECANCELED' || code === 'ERR_STREAM_DESTROYED'), String(results));
   await done();
-});
+}));

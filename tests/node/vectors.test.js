@@ -7,7 +7,8 @@ const { once } = require('node:events');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
-const { check, closed, ferrule, root, turn } = require('./helpers.js');
+const { test } = require('node:test');
+const { closed, ferrule, isolated, root, turn } = require('./helpers.js');
 
 const { vectors } = JSON.parse(fs.readFileSync(path.join(root, 'tests', 'vectors', 'frames.json'), 'utf8'));
 
@@ -81,7 +82,7 @@ async function replay(vector, file, start, pieces) {
 for (const vector of vectors) {
   const missing = (vector.needs ?? []).filter((need) => !abilities.has(need));
   if (missing.length > 0) continue;
-  check(`vector ${vector.name}`, async ({ address, path: file }) => {
+  test(`vector ${vector.name}`, isolated(async ({ address, path: file }) => {
     let current;
     const server = await ferrule.listen(
       address,
@@ -99,5 +100,5 @@ for (const vector of vectors) {
     const single = [...bytes].map((byte) => Buffer.of(byte));
     assert.deepEqual(await replay(vector, file, start, single), want, 'byte by byte');
     await server.close();
-  });
+  }));
 }

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ferrule
 import pytest
 import support
 import uvloop
-
-import ferrule
 from ferrule import _embed
 
 HOSTS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
@@ -133,4 +132,6 @@ def address(folder: Path) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "leftover: the test kills a process that cannot remove its socket file")
+    config.addinivalue_line(
+        "markers", "leftover: the test kills a process that cannot remove its socket file"
+    )

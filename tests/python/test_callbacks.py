@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import ferrule
+import pytest
 from ferrule import _ferrule as c
 
 
@@ -242,7 +241,9 @@ def test_each_is_called_with_what_it_is_about(stage: Stage, trigger: Any) -> Non
 
 
 @pytest.mark.parametrize("exception", [ValueError, KeyboardInterrupt, SystemExit])
-def test_what_each_raises_comes_out_of_run(stage: Stage, trigger: Any, exception: type[BaseException]) -> None:
+def test_what_each_raises_comes_out_of_run(
+    stage: Stage, trigger: Any, exception: type[BaseException]
+) -> None:
     left = ["from the callback"]
 
     def cb(*arguments: Any) -> None:

@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import ferrule
 import pytest
 from support import frame, hello, message, raw_connect, raw_listener, until
-
-import ferrule
 
 
 @asynccontextmanager

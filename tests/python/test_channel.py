@@ -9,10 +9,9 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import ferrule
 import pytest
 from support import Child, until
-
-import ferrule
 
 SIZES = [0, 1, 4, 4095, 4096, 4097, 65531, 65535, 65536, 65537, 219263, 1 << 20, 3 << 20]
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import ferrule
 import pytest
 from support import (
     MESSAGE,
@@ -26,8 +27,6 @@ from support import (
     raw_listener,
     until,
 )
-
-import ferrule
 
 
 async def echo(channel: ferrule.Channel) -> None:
@@ -51,7 +50,17 @@ async def raw_peer(address: str, **options: Any) -> AsyncIterator[tuple[socket.s
 
 # --- Addresses and names ---------------------------------------------------------------------------------------
 
-MALFORMED = ["", "pipe", "pipe:", "nonsense:x", "pipe:relative/path", "pipe:-\n", "tcp:nowhere", "fd:x", "fifo:a"]
+MALFORMED = [
+    "",
+    "pipe",
+    "pipe:",
+    "nonsense:x",
+    "pipe:relative/path",
+    "pipe:-\n",
+    "tcp:nowhere",
+    "fd:x",
+    "fifo:a",
+]
 
 
 @pytest.mark.parametrize("text", MALFORMED)

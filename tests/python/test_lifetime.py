@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from support import raw_connect, run_child, until
-
 import ferrule
+import pytest
 from ferrule import _embed
+from support import raw_connect, run_child, until
 
 
 @pytest.fixture
@@ -170,22 +169,6 @@ def test_closed_things_may_go_in_any_order(order: str) -> None:
         assert loop.closed
         del loop
     gc.collect()
-
-
-def test_an_object_that_was_resurrected_by_its_warning_is_harmless(loop: ferrule.Loop) -> None:
-    kept: list[Any] = []
-
-    class Pipe(ferrule.Pipe):
-        def __repr__(self) -> str:
-            kept.append(self)
-            return "kept"
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        Pipe(loop)
-        gc.collect()
-    with pytest.raises(ValueError, match="FER_EINVAL"):
-        kept[0].write(b"x")
 
 
 # --- Channels and servers on asyncio ---------------------------------------------------------------------------

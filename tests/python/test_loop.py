@@ -8,9 +8,8 @@ import select
 import threading
 from typing import Any
 
-import pytest
-
 import ferrule
+import pytest
 
 
 def test_run_returns_when_nothing_can_call_back() -> None:

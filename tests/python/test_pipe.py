@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from support import Child, receive_exactly
-
 import ferrule
+import pytest
 from ferrule.errno import FER_ECANCELED, FER_EOF, UV_EOF
+from support import Child, receive_exactly
 
 
 @pytest.fixture

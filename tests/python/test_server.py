@@ -8,10 +8,9 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import ferrule
 import pytest
 from support import path_of, until
-
-import ferrule
 
 
 async def echo(channel: ferrule.Channel) -> None:

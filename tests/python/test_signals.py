@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import ferrule
 import pytest
 from support import Child, hello, raw_connect, raw_listener
-
-import ferrule
 
 
 @pytest.fixture
@@ -25,7 +24,9 @@ def handled() -> Iterator[list[int]]:
     signal.signal(signal.SIGUSR1, previous)
 
 
-def send_when_asleep(number: int, times: int = 1, then: Callable[[], object] | None = None) -> threading.Thread:
+def send_when_asleep(
+    number: int, times: int = 1, then: Callable[[], object] | None = None
+) -> threading.Thread:
     """Send this process a signal each time that its main thread is asleep in a system call."""
     main = threading.main_thread().native_id
     state = f"/proc/self/task/{main}/stat"
@@ -155,7 +156,7 @@ def test_ctrl_c_ends_a_program_with_a_traceback(folder: Path) -> None:
         pipe = ferrule.Pipe(loop)
         pipe.bind(sys.argv[1])
         pipe.listen(print)
-        print("ready")
+        loop.post(print, "ready")
         loop.run()
     """
     with Child(child, f"{folder}/s") as process:
@@ -239,9 +240,7 @@ def test_ctrl_c_interrupts_a_call_that_waits(stack: Stack, address: str, name: s
 
 
 @pytest.mark.parametrize("name", list(waits("")))
-def test_a_call_goes_on_after_a_handler(
-    stack: Stack, address: str, name: str, handled: list[int]
-) -> None:
+def test_a_call_goes_on_after_a_handler(stack: Stack, address: str, name: str, handled: list[int]) -> None:
     """Two handlers that return, then Ctrl-C, so that the test ends."""
     thread = send_when_asleep(signal.SIGUSR1, 2, lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):

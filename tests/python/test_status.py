@@ -7,18 +7,15 @@ import errno
 import pickle
 import re
 
-import pytest
-from support import ROOT
-
 import ferrule
+import pytest
 from ferrule import _ferrule
 from ferrule import errno as numbers
 from ferrule import error as errors
+from support import ROOT
 
 HEADER = (ROOT / "capi" / "include" / "ferrule" / "status.h").read_text()
-STATUSES = {
-    name: int(value) for name, value in re.findall(r"X\((FER_\w+), *(-?\d+), *\"[^\"]*\"\)", HEADER)
-}
+STATUSES = {name: int(value) for name, value in re.findall(r"X\((FER_\w+), *(-?\d+), *\"[^\"]*\"\)", HEADER)}
 
 
 def test_every_status_has_a_number_and_the_name_of_pyuv() -> None:

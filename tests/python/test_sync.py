@@ -12,7 +12,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import ferrule
 import pytest
+from ferrule import sync
 from support import (
     MESSAGE,
     Child,
@@ -26,9 +28,6 @@ from support import (
     receive_exactly,
     run_child,
 )
-
-import ferrule
-from ferrule import sync
 
 ECHO = """
     import sys, ferrule.sync

@@ -9,10 +9,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import ferrule
 import pytest
 from support import is_read, raw_connect
-
-import ferrule
 
 FILE = Path(__file__).parents[1] / "vectors" / "frames.json"
 # Handles that come with a message cannot be accepted in Python yet.

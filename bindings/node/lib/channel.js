@@ -40,7 +40,8 @@ function ending(error) {
  *
  * Messages come as 'message' events, or to a `for await` loop, or from receive(); nothing is received before
  * one of them asks, and nothing is lost in between. 'end' is the peer's goodbye; a peer that died is an
- * 'error' with the code ECONNRESET. Both close this side, and 'close' comes last, once.
+ * 'error' with the code ECONNRESET. Both close this side, and 'close' comes last, once. 'drain' comes when there is
+ * room again after send() gave false, and when there never will be because the channel ended.
  */
 class Channel extends EventEmitter {
   #handle;
@@ -53,6 +54,8 @@ class Channel extends EventEmitter {
   #aborted = false;
   /** { error } when the close has ended; null in it when all was well. */
   #closed = null;
+  /** The last send() said to wait for 'drain'. */
+  #full = false;
   /** 'close' was emitted. */
   #over = false;
   /** Who waits for the close: { resolve, reject }. */
@@ -75,7 +78,7 @@ class Channel extends EventEmitter {
     forward('channelConnected', (channel, number, detail) => channel.#opening?.(number, detail));
     forward('channelMessages', (channel, slab, count, large) => channel.#receiver.add(unpack(slab, count, large)));
     forward('channelEnded', (channel, number, detail) => channel.#onEnded(number, detail));
-    forward('channelDrain', (channel) => channel.#closing || channel.emit('drain'));
+    forward('channelDrain', (channel) => channel.#drain());
     forward('channelClosed', (channel, number, detail) => channel.#onClosed(number, detail));
     native.register('channelSent', (callback, number, detail) => {
       callback(number < 0 ? statusError(number, 'send', { detail }) : null);
@@ -127,8 +130,9 @@ class Channel extends EventEmitter {
   send(data, callback) {
     const bound = callback === undefined ? undefined : AsyncResource.bind(checkFunction(callback, 'callback'));
     const number = this.#handle.send(forAddon(data), bound);
-    if (number >= 0) return number === 1;
-    throw this.#sendError(number, native.detail());
+    if (number < 0) throw this.#sendError(number, native.detail());
+    this.#full = number === 0;
+    return number === 1;
   }
 
   /**
@@ -300,6 +304,14 @@ class Channel extends EventEmitter {
     this.#peerEnd = { error };
     if (error !== null || this.#handle.close() < 0) this.#handle.abort();
     this.#receiver.end(error);
+    this.#drain();
+  }
+
+  /** Whoever waits to send goes on. When the channel has ended, the next send() tells. */
+  #drain() {
+    if (!this.#full) return;
+    this.#full = false;
+    this.emit('drain');
   }
 
   #onClosed(number, detail) {
@@ -307,6 +319,7 @@ class Channel extends EventEmitter {
     this.#closed = { error: failed ? ending(statusError(number, 'close', { detail })) : null };
     this.#settleClosers();
     this.#emitClose();
+    this.#drain();
   }
 
   #settleClosers() {

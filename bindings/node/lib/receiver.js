@@ -217,8 +217,10 @@ class Receiver {
     return true;
   }
 
+  /** Whether an error waits for the next take(), because that is how messages are taken here. */
   #errorWaits() {
-    return this.#ended.error !== null && this.#pulled && this.#events.listenerCount('error') === 0;
+    const listeners = this.#events.listenerCount('error') + this.#events.listenerCount('message');
+    return this.#ended.error !== null && this.#pulled && listeners === 0;
   }
 
   #tellEnd() {

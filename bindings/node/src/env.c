@@ -19,12 +19,17 @@ void fer_node_env_unref(fer_node_env *state) {
     }
 }
 
-/** The environment is being deleted, and its references with it. */
+/** The environment is being deleted. What it does not free by itself goes here. */
 static void on_instance_data_gone(napi_env env, void *data, void *hint) {
-    (void)env;
     (void)hint;
     fer_node_env *state = data;
     state->exiting = true;
+    for (size_t slot = 0; slot < FER_NODE_SLOT_COUNT; slot++) {
+        if (state->slots[slot] != NULL) {
+            FER_NODE_MUST(napi_delete_reference(env, state->slots[slot]));
+            state->slots[slot] = NULL;
+        }
+    }
     fer_node_env_unref(state);
 }
 

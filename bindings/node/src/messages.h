@@ -16,13 +16,13 @@ typedef struct fer_node_batch {
 } fer_node_batch;
 
 /**
- * Make the arguments of a batch; a fer_node_fill. lib/inbox.js takes them apart.
+ * Make the arguments of the fer_node_batch at `data`; a fer_node_fill. lib/inbox.js takes them apart.
  *
  * One message: (buffer). More: (slab, count, large). The slab is a Buffer with the small messages one
  * behind the other and, from the next multiple of 4 on, their sizes as 32-bit numbers in the machine's
  * byte order. A size of 0xffffffff stands for the next Buffer in the array `large`, which is undefined
  * when there are none.
  */
-napi_status fer_node_fill_batch(napi_env env, const void *batch, napi_value *argv, size_t *argc);
+napi_status fer_node_fill_batch(napi_env env, const void *data, napi_value *argv, size_t *argc);
 
 #endif

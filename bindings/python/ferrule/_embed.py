@@ -45,6 +45,7 @@ class Embedded:
         self.closing: set[object] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._fd = _ferrule.fer_loop_fd(self.c)
+        self.dropped = weak_method(self._dropped)
         _lifetime.watch(self)
         _ferrule.fer_loop_set_notify(self.c, weak_method(self._notified))
         host.add_reader(self._fd, self._turn)
@@ -106,8 +107,8 @@ class Embedded:
         if not self._users:
             self._notified()
 
-    def leave_from_anywhere(self) -> None:
-        """One of them was collected, in whatever thread."""
+    def _dropped(self) -> None:
+        """One of them was collected without having been closed, in whatever thread."""
         host = self._host()
         if host is None or host.is_closed():
             return

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import warnings
 from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Callable, Union
+from typing import TYPE_CHECKING, Union
 
 from . import _embed, _ferrule, _options, error
 from ._opening import Opening
 from ._weak import weak_method
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Buffer, Unpack
 
-    from ._ferrule import Buffer, _ChannelPointer
+    from ._ferrule import _ChannelPointer
 
 Address = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 """Such as ``pipe:/path``, ``pipe:@abstract`` or ``pipe:name``."""
@@ -47,6 +46,7 @@ class Channel:
         "_ending",
         "_messages",
         "_opening",
+        "_owner",
         "_paused",
         "_receivers",
         "_senders",
@@ -71,6 +71,7 @@ class Channel:
     def _own(self, c: _ChannelPointer) -> None:
         """Take over a reference to a channel of the library."""
         self._c = c
+        self._owner = _ferrule.ferpy_own_channel(c, self._embedded.dropped)
         self._embedded.enter()
 
     def _on_connected(self, status: int) -> None:
@@ -265,16 +266,6 @@ class Channel:
 
     def __repr__(self) -> str:
         return f"<ferrule.Channel {'closed' if self._ending else 'open'} at {id(self):#x}>"
-
-    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
-        if not hasattr(self, "_c"):
-            return  # It was never made.
-        c, self._c = self._c, None  # type: ignore[assignment]  # Whoever is told may keep this object.
-        _ferrule.fer_channel_unref(c)
-        if not self._closed:
-            self._embedded.leave_from_anywhere()
-        if not self._ending:
-            warn(f"unclosed channel {self!r}", ResourceWarning, source=self, stacklevel=2)
 
 
 def _with_detail(status: int) -> tuple[int, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import warnings
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ferrule
@@ -44,11 +43,11 @@ class Handle:
     def _own(self, loop: Loop, c: _HandlePointer) -> None:
         """Be the object of ``c``, and have its reference."""
         self._c = c
+        self._owner = _ferrule.ferpy_own_handle(c)
         self._loop = loop
         self._requests = Requests()
         # What the program gave for C to call again and again, by what it is called for.
         self._registered: dict[str, Callable[..., object]] = {}
-        self._closed = False
 
     # --- Being kept by the loop while something is under way ---------------------------------------------
 
@@ -107,7 +106,6 @@ class Handle:
         Source: ``fer_handle_detach``; ``socket.socket.detach``.
         """
         fd = _ferrule.fer_handle_detach(self._c)
-        self._closed = True
         self._registered.clear()
         self._settle()
         return fd
@@ -175,12 +173,11 @@ class Handle:
                 callback(self)
 
         self._start(lambda call: _ferrule.fer_handle_close(self._c, call), closed)
-        self._closed = True
 
     @property
     def closed(self) -> bool:
         """Whether ``close()`` or ``detach()`` was called, or the loop closed it."""
-        return self._closed or bool(_ferrule.fer_handle_is_closing(self._c))
+        return bool(_ferrule.fer_handle_is_closing(self._c))
 
     # --- Facts ---------------------------------------------------------------------------------------------
 
@@ -210,17 +207,7 @@ class Handle:
         return bool(_ferrule.fer_handle_holds_loop(self._c))
 
     def __repr__(self) -> str:
-        return f"<ferrule.{type(self).__name__} {'closed' if self._closed else 'open'} at {id(self):#x}>"
-
-    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
-        if not hasattr(self, "_closed"):
-            return  # It was never made.
-        c, self._c = self._c, None  # type: ignore[assignment]  # Whoever is told may keep this object.
-        _ferrule.fer_handle_unref(c)
-        if not self._closed and not self._loop.closed:
-            warn(
-                f"unclosed {type(self).__name__.lower()} {self!r}", ResourceWarning, source=self, stacklevel=2
-            )
+        return f"<ferrule.{type(self).__name__} {'closed' if self.closed else 'open'} at {id(self):#x}>"
 
 
 def check_loop(loop: Any) -> None:

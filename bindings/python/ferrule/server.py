@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import warnings
 from collections.abc import Awaitable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
@@ -47,6 +46,7 @@ class Server:
     def _own(self, c: _ServerPointer) -> None:
         """Take over a reference to a server of the library."""
         self._c = c
+        self._owner = _ferrule.ferpy_own_server(c, self._embedded.dropped)
         self._embedded.enter()
         self._address = _ferrule.fer_server_address(c)
 
@@ -160,16 +160,6 @@ class Server:
 
     def __repr__(self) -> str:
         return f"<ferrule.Server {self._address} {'closed' if self._ending else 'open'}>"
-
-    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
-        if not hasattr(self, "_c"):
-            return  # It was never made.
-        c, self._c = self._c, None  # type: ignore[assignment]  # Whoever is told may keep this object.
-        _ferrule.fer_server_unref(c)
-        if not self._closed:
-            self._embedded.leave_from_anywhere()
-        if not self._ending:
-            warn(f"unclosed server {self!r}", ResourceWarning, source=self, stacklevel=2)
 
 
 def listen(address: Address, handler: Handler, **options: Unpack[_options.Options]) -> Opening[Server]:

@@ -8,7 +8,6 @@ Ctrl-C does, ends the call, and after any other it goes on for the rest of its t
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
@@ -17,9 +16,9 @@ from ._time import Deadline
 from .channel import Address
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Buffer, Unpack
 
-    from ._ferrule import Buffer, _ChannelPointer, _ServerPointer
+    from ._ferrule import _ChannelPointer, _ServerPointer
 
 T = TypeVar("T")
 
@@ -60,10 +59,11 @@ class Channel:
     Every method raises Error FER_EBUSY while another thread is in one, and ForkError in the child of a fork.
     """
 
-    __slots__ = ("__weakref__", "_c", "_closed", "_one")
+    __slots__ = ("__weakref__", "_c", "_closed", "_one", "_owner")
 
     def __init__(self, c: _ChannelPointer) -> None:
         self._c = c
+        self._owner = _ferrule.ferpy_own_channel(c, None)
         self._closed = False
         self._one = _Exclusive("channel")
 
@@ -198,14 +198,6 @@ class Channel:
     def __repr__(self) -> str:
         return f"<ferrule.sync.Channel {'closed' if self._closed else 'open'} at {id(self):#x}>"
 
-    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
-        if not hasattr(self, "_one"):
-            return  # It was never made.
-        c, self._c = self._c, None  # type: ignore[assignment]  # Whoever is told may keep this object.
-        _ferrule.fer_channel_unref(c)
-        if not self._closed:
-            warn(f"unclosed channel {self!r}", ResourceWarning, source=self, stacklevel=2)
-
 
 class Server:
     """Accepts channels at an address; ``listen()`` makes them.
@@ -214,10 +206,11 @@ class Server:
     block. One that is dropped without ``close()`` is closed, with a ResourceWarning.
     """
 
-    __slots__ = ("__weakref__", "_address", "_c", "_closed", "_one")
+    __slots__ = ("__weakref__", "_address", "_c", "_closed", "_one", "_owner")
 
     def __init__(self, c: _ServerPointer) -> None:
         self._c = c
+        self._owner = _ferrule.ferpy_own_server(c, None)
         self._closed = False
         self._one = _Exclusive("server")
         self._address = _ferrule.fer_server_address(c)
@@ -282,14 +275,6 @@ class Server:
 
     def __repr__(self) -> str:
         return f"<ferrule.sync.Server {self._address} {'closed' if self._closed else 'open'}>"
-
-    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
-        if not hasattr(self, "_address"):
-            return  # It was never made.
-        c, self._c = self._c, None  # type: ignore[assignment]  # Whoever is told may keep this object.
-        _ferrule.fer_server_unref(c)
-        if not self._closed:
-            warn(f"unclosed server {self!r}", ResourceWarning, source=self, stacklevel=2)
 
 
 def connect(

@@ -10,12 +10,21 @@ void ferpy_stop_entering(void)
     atomic_store(&ending, 1);
 }
 
+int ferpy_is_ending(void)
+{
+    return atomic_load(&ending) || !Py_IsInitialized();
+}
+
 int ferpy_enter(PyGILState_STATE *gil)
 {
-    if (atomic_load(&ending) || !Py_IsInitialized()) {
+    if (ferpy_is_ending()) {
         return 0;
     }
     *gil = PyGILState_Ensure();
+    /* The first Python code after a wait may be a destructor, which would swallow what a signal handler raises. */
+    if (*gil == PyGILState_UNLOCKED && PyErr_CheckSignals() < 0) {
+        ferpy_put_off_exception();
+    }
     return 1;
 }
 
@@ -102,6 +111,7 @@ static void deliver(fer_loop *loop, PyObject *callable, PyObject *arguments)
     if (!result) {
         ferpy_keep_exception(loop, callable);
     }
+    ferpy_keep_put_off(loop);
     Py_XDECREF(result);
     Py_XDECREF(arguments);
     Py_DECREF(callable);

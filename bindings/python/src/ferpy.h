@@ -24,6 +24,15 @@ void ferpy_raise(fer_status status);
  */
 void ferpy_keep_exception(fer_loop *loop, PyObject *where);
 
+/** Raise an exception again, with its traceback. Its reference is taken. */
+void ferpy_restore_exception(PyObject *exception);
+
+/** The present exception is for the next callback that has a loop: see ferpy_keep_put_off(). */
+void ferpy_put_off_exception(void);
+
+/** Keep an exception that was put off for the call that runs `loop`, which is this thread's. */
+void ferpy_keep_put_off(fer_loop *loop);
+
 /* Bytes (parts.c). */
 
 enum { FERPY_PARTS_FEW = 4 };
@@ -84,6 +93,9 @@ void ferpy_deliver_last(fer_loop *loop, ferpy_call *call, PyObject *arguments);
 
 /** Note that the interpreter is ending. */
 void ferpy_stop_entering(void);
+
+/** Whether the interpreter is ending. */
+int ferpy_is_ending(void);
 
 /* Text (text.c). */
 

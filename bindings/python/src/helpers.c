@@ -33,10 +33,8 @@ static PyObject *raise_turn(fer_loop *loop, fer_status status)
         ferpy_raise(status);
         return NULL;
     }
-    /* All three are given away; the traceback goes on from where the callback raised. */
-    PyObject *type = (PyObject *)Py_TYPE(exception);
-    Py_INCREF(type);
-    PyErr_Restore(type, exception, PyException_GetTraceback(exception));
+    /* The traceback goes on from where the callback raised. */
+    ferpy_restore_exception(exception);
     return NULL;
 }
 

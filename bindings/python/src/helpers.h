@@ -20,6 +20,16 @@ PyObject *ferpy_check_signals(void);
 PyObject *ferpy_shutdown(void);
 
 /**
+ * Take over a reference: it is let go with the object that this gives, in any thread.
+ *
+ * When the handle, channel or server is not closed then, `dropped` is called (None: nothing is), and there
+ * is a ResourceWarning.
+ */
+PyObject *ferpy_own_handle(fer_handle *handle);
+PyObject *ferpy_own_channel(fer_channel *channel, PyObject *dropped);
+PyObject *ferpy_own_server(fer_server *server, PyObject *dropped);
+
+/**
  * A turn of an embedded loop: fer_loop_step() without waiting, then fer_loop_timeout().
  *
  * Gives milliseconds, -1 for no limit. What a callback raised comes out of it.

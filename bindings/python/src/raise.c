@@ -6,6 +6,10 @@ static PyObject *error_factory;
 /* The address of a loop -> the first exception that came out of a callback of it. */
 static PyObject *kept;
 
+/* What a signal handler raised on the way into a callback. Only the main thread runs such handlers. */
+static PyObject *put_off;
+static unsigned long put_off_thread;
+
 PyObject *ferpy_set_error_factory(PyObject *factory)
 {
     Py_INCREF(factory);
@@ -59,7 +63,8 @@ static int keep(fer_loop *loop, PyObject *exception)
     return done;
 }
 
-void ferpy_keep_exception(fer_loop *loop, PyObject *where)
+/* Take the present exception, which has its traceback. */
+static PyObject *fetch(void)
 {
     PyObject *type = NULL;
     PyObject *value = NULL;
@@ -70,14 +75,51 @@ void ferpy_keep_exception(fer_loop *loop, PyObject *where)
     if (traceback) {
         PyException_SetTraceback(value, traceback);
     }
-    if (loop && keep(loop, value)) {
-        Py_XDECREF(type);
-        Py_XDECREF(value);
-        Py_XDECREF(traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+}
+
+void ferpy_restore_exception(PyObject *exception)
+{
+    PyObject *type = (PyObject *)Py_TYPE(exception);
+
+    Py_INCREF(type);
+    PyErr_Restore(type, exception, PyException_GetTraceback(exception));
+}
+
+void ferpy_keep_exception(fer_loop *loop, PyObject *where)
+{
+    PyObject *exception = fetch();
+
+    if (loop && keep(loop, exception)) {
+        Py_DECREF(exception);
         return;
     }
-    PyErr_Restore(type, value, traceback);
+    ferpy_restore_exception(exception);
     PyErr_WriteUnraisable(where);
+}
+
+void ferpy_put_off_exception(void)
+{
+    if (put_off) {
+        PyErr_WriteUnraisable(NULL);
+        return;
+    }
+    put_off = fetch();
+    put_off_thread = PyThread_get_thread_ident();
+}
+
+void ferpy_keep_put_off(fer_loop *loop)
+{
+    if (!put_off || !loop || PyThread_get_thread_ident() != put_off_thread) {
+        return;
+    }
+    PyObject *exception = put_off;
+
+    put_off = NULL;
+    ferpy_restore_exception(exception);
+    ferpy_keep_exception(loop, Py_None);
 }
 
 PyObject *ferpy_take_exception(fer_loop *loop)

@@ -49,8 +49,8 @@ typedef void (*fer_stream_cb)(fer_handle *stream, fer_status status, void *user)
  * Thread: the loop's.
  * Callbacks: may be called from any callback; `cb` may call anything.
  * @return FER_OK; FER_EINVAL; FER_EKIND; FER_EALREADY for a second listen; FER_EDESTADDRREQ when not
- *         bound; FER_EISCONN on a connection; FER_ECLOSED; FER_ETHREAD; FER_EFORK; what listen(2)
- *         gives.
+ *         bound; FER_EISCONN on a connection; FER_EBUSY when something else on the loop watches the
+ *         descriptor; FER_ENOMEM; FER_ECLOSED; FER_ETHREAD; FER_EFORK; what listen(2) gives.
  * Seed: pyuv `Pipe.listen`; uv_listen.
  */
 FER_API fer_status fer_stream_listen(fer_handle *stream, int32_t backlog, fer_connection_cb cb,
@@ -83,7 +83,8 @@ FER_API fer_status fer_stream_accept(fer_handle *listener, fer_handle *client);
  * Thread: the loop's.
  * Callbacks: may be called from any callback; `cb` may call anything.
  * @return FER_OK; FER_EINVAL; FER_EKIND; FER_EALREADY while it reads; FER_ENOTCONN; FER_EOF after the
- *         end; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ *         end; FER_EBUSY when something else on the loop watches the descriptor; FER_ENOMEM; FER_ECLOSED;
+ *         FER_ETHREAD; FER_EFORK.
  * Seed: pyuv `Pipe.start_read`; uv_read_start.
  */
 FER_API fer_status fer_stream_read_start(fer_handle *stream, fer_read_cb cb, void *user,

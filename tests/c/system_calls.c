@@ -1,0 +1,155 @@
+/* The calls, wrapped. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+
+#include "system_calls.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { MOST_PARTS = 1024 };
+
+static atomic_size_t counts[CALL_COUNT];
+static atomic_size_t happened;
+static atomic_int watching;
+static fault present;
+static const void *sent_from[8];
+
+void system_watch(const fault *fault_wanted) {
+    static const fault none = {-1, 0, 0, 0, 0};
+    for (int i = 0; i < CALL_COUNT; i++)
+        atomic_store(&counts[i], 0);
+    atomic_store(&happened, 0);
+    present = fault_wanted != NULL ? *fault_wanted : none;
+    atomic_store(&watching, 1);
+}
+
+size_t system_unwatch(void) {
+    atomic_store(&watching, 0);
+    return atomic_load(&happened);
+}
+
+size_t system_count(int call) {
+    return atomic_load(&counts[call]);
+}
+
+int system_sent_from(const void *data) {
+    for (size_t i = 0; i < sizeof sent_from / sizeof sent_from[0]; i++) {
+        if (sent_from[i] == data)
+            return 1;
+    }
+    return 0;
+}
+
+/** Count a call. Returns whether the fault happens to it. */
+static int is_hit(int call) {
+    if (!atomic_load(&watching))
+        return 0;
+    const size_t number = atomic_fetch_add(&counts[call], 1) + 1;
+    if (call != present.call || number < present.first)
+        return 0;
+    if (number != present.first &&
+        (present.every == 0 || (number - present.first) % present.every != 0))
+        return 0;
+    atomic_fetch_add(&happened, 1);
+    return 1;
+}
+
+static int fails(int call) {
+    if (!is_hit(call))
+        return 0;
+    errno = present.error;
+    return 1;
+}
+
+/** Make `message` shorter, with its pieces in `parts`. */
+static void shorten(struct msghdr *message, struct iovec *parts) {
+    /* Sizes of all sorts, the small ones more often. */
+    const size_t number = atomic_load(&happened);
+    size_t left = present.size != 0 ? present.size : number * number * number % 7919 + 1;
+    size_t used = 0;
+    for (; used < (size_t)message->msg_iovlen && used < MOST_PARTS && left > 0; used++) {
+        parts[used] = message->msg_iov[used];
+        if (parts[used].iov_len > left)
+            parts[used].iov_len = left;
+        left -= parts[used].iov_len;
+    }
+    message->msg_iov = parts;
+    message->msg_iovlen = used;
+}
+
+#define WRAPPED(type, name, parameters) \
+    type __real_##name parameters;      \
+    type __wrap_##name parameters;      \
+    type __wrap_##name parameters
+
+WRAPPED(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags)) {
+    struct iovec parts[MOST_PARTS];
+    struct msghdr shorter = *message;
+    if (atomic_load(&watching)) {
+        memset(sent_from, 0, sizeof sent_from);
+        for (size_t i = 0; i < (size_t)message->msg_iovlen && i < 8; i++)
+            sent_from[i] = message->msg_iov[i].iov_base;
+    }
+    if (is_hit(CALL_sendmsg)) {
+        if (present.error != 0) {
+            errno = present.error;
+            return -1;
+        }
+        shorten(&shorter, parts);
+    }
+    return __real_sendmsg(fd, &shorter, flags);
+}
+
+WRAPPED(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags)) {
+    struct iovec parts[MOST_PARTS];
+    struct iovec *own_parts = message->msg_iov;
+    size_t own_count = (size_t)message->msg_iovlen;
+    if (is_hit(CALL_recvmsg)) {
+        if (present.error != 0) {
+            errno = present.error;
+            return -1;
+        }
+        shorten(message, parts);
+    }
+    ssize_t got = __real_recvmsg(fd, message, flags);
+    message->msg_iov = own_parts;
+    message->msg_iovlen = own_count;
+    return got;
+}
+
+WRAPPED(int, accept4, (int fd, struct sockaddr *name, socklen_t *size, int flags)) {
+    return fails(CALL_accept4) ? -1 : __real_accept4(fd, name, size, flags);
+}
+
+WRAPPED(int, connect, (int fd, const struct sockaddr *name, socklen_t size)) {
+    return fails(CALL_connect) ? -1 : __real_connect(fd, name, size);
+}
+
+WRAPPED(int, socket, (int domain, int type, int protocol)) {
+    return fails(CALL_socket) ? -1 : __real_socket(domain, type, protocol);
+}
+
+WRAPPED(int, bind, (int fd, const struct sockaddr *name, socklen_t size)) {
+    return fails(CALL_bind) ? -1 : __real_bind(fd, name, size);
+}
+
+WRAPPED(int, listen, (int fd, int backlog)) {
+    return fails(CALL_listen) ? -1 : __real_listen(fd, backlog);
+}
+
+WRAPPED(int, shutdown, (int fd, int how)) {
+    return fails(CALL_shutdown) ? -1 : __real_shutdown(fd, how);
+}
+
+WRAPPED(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t size)) {
+    return fails(CALL_setsockopt) ? -1 : __real_setsockopt(fd, level, name, value, size);
+}
+
+WRAPPED(int, poll, (struct pollfd * fds, nfds_t count, int timeout)) {
+    return fails(CALL_poll) ? -1 : __real_poll(fds, count, timeout);
+}

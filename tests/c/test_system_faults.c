@@ -1,0 +1,120 @@
+/* The n-th system call fails, or does less than it was asked for, for every n. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "impl/mem.h"
+#include "scenarios.h"
+#include "system_calls.h"
+
+/** What happens to a call. */
+typedef struct trouble {
+    int call;
+    int error;
+    int harmless; /**< nobody may notice it */
+    int on_loops; /**< only where the peer is not a raw one, which makes the same call */
+} trouble;
+
+static const trouble troubles[] = {
+    {CALL_sendmsg, EINTR, 1, 0},        {CALL_sendmsg, EAGAIN, 1, 0},
+    {CALL_sendmsg, ENOBUFS, 1, 0},      {CALL_sendmsg, 0, 1, 0},
+    {CALL_sendmsg, EPIPE, 0, 0},        {CALL_sendmsg, ECONNRESET, 0, 0},
+    {CALL_sendmsg, ENOMEM, 0, 0},       {CALL_recvmsg, EINTR, 1, 0},
+    {CALL_recvmsg, EAGAIN, 1, 0},       {CALL_recvmsg, 0, 1, 0},
+    {CALL_recvmsg, ECONNRESET, 0, 0},   {CALL_recvmsg, ENOMEM, 0, 0},
+    {CALL_accept4, EINTR, 1, 0},        {CALL_accept4, EAGAIN, 1, 0},
+    {CALL_accept4, ECONNABORTED, 1, 0}, {CALL_accept4, EMFILE, 0, 0},
+    {CALL_accept4, ENFILE, 0, 0},       {CALL_accept4, ENOMEM, 0, 0},
+    {CALL_accept4, EPERM, 0, 0},        {CALL_connect, EINTR, 1, 1},
+    {CALL_connect, EAGAIN, 0, 1},       {CALL_connect, ECONNREFUSED, 0, 1},
+    {CALL_connect, EACCES, 0, 1},       {CALL_socket, EMFILE, 0, 1},
+    {CALL_socket, ENOBUFS, 0, 1},       {CALL_bind, EACCES, 0, 1},
+    {CALL_bind, ENOSPC, 0, 1},          {CALL_listen, EADDRINUSE, 0, 1},
+    {CALL_shutdown, ENOTCONN, 0, 1},    {CALL_setsockopt, ENOBUFS, 0, 0},
+    {CALL_poll, EINTR, 1, 0},
+};
+
+enum { TROUBLES = sizeof troubles / sizeof troubles[0] };
+
+/** Run a scenario with the fault. Returns how often it happened. */
+static size_t run_with(const scenario *one, const fault *wanted, outcome *last) {
+    const size_t live = fer__mem_live();
+    const size_t open = harness_count_descriptors();
+    memset(last, 0, sizeof *last);
+    system_watch(wanted);
+    one->run(last);
+    size_t happened = system_unwatch();
+    if (fer__mem_live() != live || harness_count_descriptors() != open)
+        fail_msg("%s with error %d in call %d, %lu: something was left", one->name, wanted->error,
+                 wanted->call, (unsigned long)wanted->first);
+    /* It succeeds, or says that it did not. */
+    if (last->status == FER_OK && !last->complete)
+        fail_msg("%s with error %d in call %d, %lu: nothing was said of a failure", one->name,
+                 wanted->error, wanted->call, (unsigned long)wanted->first);
+    return happened;
+}
+
+static void expect_success(const scenario *one, const fault *wanted, const outcome *last) {
+    if (!last->complete)
+        fail_msg("%s with error %d in call %d, %lu: %s", one->name, wanted->error, wanted->call,
+                 (unsigned long)wanted->first, fer_status_name(last->status));
+}
+
+static int is_blocking(const scenario *one) {
+    return strstr(one->name, "blocking") != NULL;
+}
+
+static void the_nth_call_fails(void **state) {
+    (void)state;
+    int used[TROUBLES] = {0};
+    for (const scenario *one = scenarios; one->name != NULL; one++) {
+        for (int i = 0; i < TROUBLES; i++) {
+            const trouble *at = &troubles[i];
+            size_t happened = !(at->on_loops && is_blocking(one));
+            /* The first ones all, later ones less densely. */
+            for (size_t n = 1; happened > 0; n += n / 8 + 1) {
+                const fault wanted = {at->call, at->error, n, 0, 1};
+                outcome last;
+                happened = run_with(one, &wanted, &last);
+                if (at->harmless || happened == 0)
+                    expect_success(one, &wanted, &last);
+                used[i] += happened > 0;
+            }
+        }
+    }
+    for (int i = 0; i < TROUBLES; i++) {
+        if (used[i] == 0)
+            fail_msg("error %d never happened to call %d", troubles[i].error, troubles[i].call);
+    }
+}
+
+/* Again and again: transfers of all sizes, and calls that would block although they would not. */
+static void calls_do_less_all_the_time(void **state) {
+    (void)state;
+    static const fault faults[] = {
+        {CALL_sendmsg, 0, 1, 1, 0},       {CALL_recvmsg, 0, 1, 1, 0},
+        {CALL_sendmsg, EAGAIN, 1, 2, 0},  {CALL_recvmsg, EAGAIN, 1, 2, 0},
+        {CALL_sendmsg, EINTR, 1, 2, 0},   {CALL_recvmsg, EINTR, 2, 2, 0},
+        {CALL_sendmsg, ENOBUFS, 2, 3, 0}, {CALL_accept4, EINTR, 1, 2, 0},
+        {CALL_poll, EINTR, 1, 2, 0},
+    };
+    for (const scenario *one = scenarios; one->name != NULL; one++) {
+        for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+            outcome last;
+            (void)run_with(one, &faults[i], &last);
+            expect_success(one, &faults[i], &last);
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        HARNESS_TEST(the_nth_call_fails),
+        HARNESS_TEST(calls_do_less_all_the_time),
+    };
+    return HARNESS_MAIN("system_faults", tests, NULL, argc, argv);
+}

@@ -1,6 +1,8 @@
 /// <reference types="node" />
 
+import * as dgram from 'node:dgram';
 import { EventEmitter } from 'node:events';
+import * as net from 'node:net';
 import { Duplex, DuplexOptions } from 'node:stream';
 
 declare namespace ferrule {
@@ -186,9 +188,27 @@ declare namespace ferrule {
     on(event: string | symbol, listener: (...args: any[]) => void): this;
   }
 
-  interface PipeOptions extends Omit<DuplexOptions, 'objectMode' | 'readableObjectMode' | 'writableObjectMode'> {
+  /** What can be passed over a pipe. A number is a descriptor, which must stay open until it is passed. */
+  type Passable = Pipe | TCP | UDP | net.Socket | net.Server | dgram.Socket | number;
+
+  /** The kind of a received handle; 'other' is a descriptor that is no pipe, TCP or UDP socket. */
+  type HandleType = 'pipe' | 'tcp' | 'udp' | 'other';
+
+  /** The address of a TCP or UDP socket. */
+  interface InetAddress {
+    address: string;
+    port: number;
+    family: 'IPv4' | 'IPv6';
+  }
+
+  interface StreamOptions extends Omit<DuplexOptions, 'objectMode' | 'readableObjectMode' | 'writableObjectMode'> {
     /** Whether this side stays open when the peer's data ends; false unless given. */
     allowHalfOpen?: boolean | undefined;
+  }
+
+  interface PipeOptions extends StreamOptions {
+    /** Whether handles are passed over the pipe; false unless given. A listener has it false. */
+    ipc?: boolean | undefined;
   }
 
   interface BindOptions {
@@ -198,43 +218,208 @@ declare namespace ferrule {
     keepFile?: boolean | undefined;
   }
 
-  /**
-   * A pipe: a Unix domain socket (a named pipe on Windows).
-   *
-   * As a connection it is a stream like any other. As a listener it emits 'connection', and accept() takes the
-   * connection. 'connect' comes when a connect() has succeeded, 'close' once at the end.
-   */
-  class Pipe extends Duplex {
-    constructor(options?: PipeOptions);
+  interface InetBindOptions {
+    /** An IPv6 socket takes no IPv4 traffic. */
+    ipv6Only?: boolean | undefined;
+    /** Several sockets may share the port. */
+    reusePort?: boolean | undefined;
+  }
 
+  interface PassOptions {
+    /** Of one of Node's own objects: leave it open; it is closed once the kernel has it unless this is true. */
+    keepOpen?: boolean | undefined;
+  }
+
+  /** Who is at the other end of a pipe, as the kernel noted it when the connection was made. */
+  interface Credentials {
+    /** The process, which may have ended; null where the system does not tell. */
+    pid: number | null;
+    /** The effective user. */
+    uid: number;
+    /** The effective group. */
+    gid: number;
+  }
+
+  /** What pipes and TCP sockets have in common. */
+  interface Stream {
     /** Bytes that wait in the library, beside the stream's own writableLength. */
     readonly writeQueueSize: number;
+    /** The size of the kernel's buffer for what is sent, in bytes. Linux tells twice what was set. */
+    sendBufferSize: number;
+    /** The size of the kernel's buffer for what is received, in bytes. Linux tells twice what was set. */
+    receiveBufferSize: number;
 
-    /** Bind to a name: a stale socket is replaced, a live one is EADDRINUSE. */
-    bind(name: PipeName, options?: BindOptions): this;
     /** Accept connections. Each one that waits is a 'connection' event. */
     listen(backlog?: number, onconnection?: () => void): this;
     listen(onconnection: () => void): this;
-    /** Take the connection that waits into a pipe that is not open yet; EAGAIN when none waits. */
-    accept(client?: Pipe): Pipe;
-    /** Connect to a listening pipe. A failure destroys the pipe. */
-    connect(name: PipeName, options?: WaitOptions): Promise<this>;
-    /** Make it a pipe of a connected or listening socket of the Unix domain, which it owns from then on. */
+    /** Make it the stream of a connected or listening socket, which it owns from then on. */
     open(fd: number): this;
-    /** The descriptor. It stays the pipe's. */
+    /** The descriptor. It stays the handle's. */
     fileno(): number;
+    /**
+     * Take the descriptor out; it is the caller's. This object closes, the socket goes on, and so does the file
+     * of its name. EBUSY while data waits to be read or written.
+     */
+    detach(): number;
+    /** Make a net.Socket of a connection. This object closes. */
+    toSocket(options?: Omit<net.SocketConstructorOpts, 'fd'>): net.Socket;
+    /** Make a net.Server of a listener, bound or listening. This object closes; the server emits 'listening'. */
+    toServer(options?: net.ServerOpts, onconnection?: (socket: net.Socket) => void): net.Server;
+    toServer(onconnection: (socket: net.Socket) => void): net.Server;
+    /** Set the blocking mode of the descriptor, for others that have it too: the stream itself never blocks. */
+    setBlocking(on?: boolean): this;
     /** Write as much as the kernel takes now; 0 when earlier writes are not done or nothing fits. */
     tryWrite(data: Data): number;
+    /** Keep Node from exiting while the handle waits for something, as it does at first. */
+    ref(): this;
+    /** Let Node exit though the handle is open. */
+    unref(): this;
+    /** Whether the handle keeps Node from exiting while it waits for something. */
+    hasRef(): boolean;
+  }
+
+  /**
+   * A pipe: a Unix domain socket (a named pipe on Windows), over which handles can be passed.
+   *
+   * As a connection it is a stream like any other. As a listener it emits 'connection', and accept() takes the
+   * connection. 'connect' comes when a connect() has succeeded, 'close' once at the end. With `ipc`, 'handle' comes
+   * for each received handle, before the 'data' that it came with; a handle that nobody accepts is closed with the
+   * pipe.
+   */
+  class Pipe extends Duplex {
+    constructor(options?: PipeOptions);
+    /** Make two pipes that are connected to each other. */
+    static pair(options?: PipeOptions): [Pipe, Pipe];
+
+    /** Whether handles may be passed over the pipe. */
+    readonly ipc: boolean;
+    /** How many received handles wait to be accepted. */
+    readonly pendingCount: number;
+    /** The kind of the next received handle; null when none waits. */
+    readonly pendingHandleType: HandleType | null;
+
+    /** Bind to a name: a stale socket is replaced, a live one is EADDRINUSE. */
+    bind(name: PipeName, options?: BindOptions): this;
+    /** Connect to a listening pipe. A failure destroys the pipe. */
+    connect(name: PipeName, options?: WaitOptions): Promise<this>;
+    /**
+     * Take the connection that waits, or the next received handle, into a handle that is not open yet; a new one
+     * unless given. EAGAIN when nothing waits; ERR_FERRULE_KIND, with nothing taken, for another kind.
+     */
+    accept<T extends Pipe | TCP | UDP = Pipe>(client?: T): T;
+    /** Take the next received handle, of whatever kind, as a descriptor, which is the caller's. */
+    acceptFd(): number;
+    /**
+     * Write at least one byte, and pass a handle with the first. The callback comes when the kernel has it; without
+     * one, a failure destroys the pipe.
+     * @returns as write()
+     */
+    writeHandle(chunk: Data, handle: Passable, options?: PassOptions, callback?: (error: Error | null) => void): boolean;
+    writeHandle(chunk: Data, handle: Passable, callback: (error: Error | null) => void): boolean;
     /** The name that the pipe is bound to; empty when it has none. */
     getsockname(options: { encoding: 'buffer' }): Buffer;
     getsockname(options?: { encoding?: BufferEncoding | undefined }): string;
     /** The name that the peer is bound to; empty when it has none. */
     getpeername(options: { encoding: 'buffer' }): Buffer;
     getpeername(options?: { encoding?: BufferEncoding | undefined }): string;
-    /** Keep Node from exiting while the pipe waits for something, as it does at first. */
+    /** Change the permission bits of the socket file of a bound pipe. */
+    chmod(mode: number): this;
+    /** How many instances of a named pipe wait for connections. Has an effect on Windows only. */
+    pendingInstances(count: number): this;
+    /** Who is at the other end. */
+    peerCredentials(): Credentials;
+  }
+
+  interface Pipe extends Stream {}
+
+  /**
+   * A TCP socket: a stream, or a listener, that can be passed to another process. Hosts are literal addresses.
+   * Its events are those of Pipe, without 'handle'.
+   */
+  class TCP extends Duplex {
+    constructor(options?: StreamOptions);
+
+    /** Bind to an address; the port 0 picks one. */
+    bind(host: string, port: number, options?: InetBindOptions): this;
+    /** Connect to a listener, at 127.0.0.1 unless told otherwise. A failure destroys the socket. */
+    connect(port: number, host?: string, options?: WaitOptions): Promise<this>;
+    /** Take the connection that waits into a TCP that is not open yet; EAGAIN when none waits. */
+    accept(client?: TCP): TCP;
+    /** Choose whether small pieces are sent at once. */
+    setNoDelay(on?: boolean): this;
+    /** Choose whether an idle connection is probed, the first time after so many seconds. */
+    setKeepAlive(on?: boolean, delay?: number): this;
+    /** The address that it is bound to. */
+    getsockname(): InetAddress;
+    /** The address that it is connected to. */
+    getpeername(): InetAddress;
+  }
+
+  interface TCP extends Stream {}
+
+  /** About a datagram: who sent it, and its size. */
+  interface DatagramInfo extends InetAddress {
+    /** In bytes. */
+    size: number;
+    /** The datagram was longer than what is given. */
+    truncated: boolean;
+  }
+
+  /**
+   * A UDP socket, which can be passed to another process. Hosts are literal addresses. Datagrams are 'message'
+   * events after startReceiving(). 'error' is what failed with nobody to call back; the socket goes on. 'close'
+   * comes once, at the end.
+   */
+  class UDP extends EventEmitter {
+    /** Whether close() was called. */
+    readonly destroyed: boolean;
+    /** The size of the kernel's buffer for what is sent, in bytes. Linux tells twice what was set. */
+    sendBufferSize: number;
+    /** The size of the kernel's buffer for what is received, in bytes. Linux tells twice what was set. */
+    receiveBufferSize: number;
+
+    /** Bind to an address; the port 0 picks one. */
+    bind(host: string, port: number, options?: InetBindOptions): this;
+    /** Make it the socket of a descriptor, which it owns from then on. */
+    open(fd: number): this;
+    /** Fix the address that is sent to and received from, at 127.0.0.1 unless told otherwise. */
+    connect(port: number, host?: string): this;
+    /** Undo connect(). */
+    disconnect(): this;
+    /** Send a datagram; several pieces become one. Without a callback, a failure is an 'error' event. */
+    send(data: Data | readonly Data[], port: number, host?: string, callback?: (error: FerruleError | null) => void): this;
+    send(data: Data | readonly Data[], port: number, callback: (error: FerruleError | null) => void): this;
+    /** The same from a connected socket. */
+    send(data: Data | readonly Data[], callback?: (error: FerruleError | null) => void): this;
+    /** Send a datagram now or not at all: false when it would have to wait. */
+    trySend(data: Data | readonly Data[], port?: number, host?: string): boolean;
+    /** Receive: each datagram is a 'message' event. A socket that is not bound gets a port. */
+    startReceiving(): this;
+    /** Stop receiving. What is not received yet stays in the kernel. */
+    stopReceiving(): this;
+    /** The address that it is bound to. */
+    getsockname(): InetAddress;
+    /** The address that it is connected to. */
+    getpeername(): InetAddress;
+    /** The descriptor. It stays the handle's. */
+    fileno(): number;
+    /** Take the descriptor out; it is the caller's. This object closes. EBUSY while something waits to be sent. */
+    detach(): number;
+    /** Make a dgram.Socket, bound already. This object closes. */
+    toDgram(options?: Omit<dgram.SocketOptions, 'type'>): dgram.Socket;
+    /** Close. Sends that are under way are told ECANCELED. */
+    close(callback?: () => void): this;
+    /** Keep Node from exiting while the socket waits for something, as it does at first. */
     ref(): this;
-    /** Let Node exit though the pipe is open. */
+    /** Let Node exit though the socket is open. */
     unref(): this;
+    /** Whether the socket keeps Node from exiting while it waits for something. */
+    hasRef(): boolean;
+
+    on(event: 'message', listener: (data: Buffer, info: DatagramInfo) => void): this;
+    on(event: 'error', listener: (error: FerruleError) => void): this;
+    on(event: 'close', listener: () => void): this;
+    on(event: string | symbol, listener: (...args: any[]) => void): this;
   }
 
   /** Connect to a server. Tries again until somebody listens or the time is up. */

@@ -34,10 +34,12 @@ function isHandle(object) {
   return handles.has(object);
 }
 
-/** The addon's side. */
-function handleOf(object) {
+/** The addon's side, which is of this class of the addon; any unless given. */
+function handleOf(object, Class) {
   const handle = handles.get(object);
-  if (handle === undefined) throw codedError(TypeError, 'ERR_INVALID_THIS', 'not a handle of ferrule');
+  if (handle === undefined || (Class !== undefined && !(handle instanceof Class))) {
+    throw codedError(TypeError, 'ERR_INVALID_THIS', `not a ${Class?.name ?? 'handle'} of ferrule`);
+  }
   return handle;
 }
 

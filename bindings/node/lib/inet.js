@@ -19,8 +19,8 @@ function inetText(host, port) {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-function bindInet(object, host, port, options) {
-  const handle = handleOf(object);
+function bindInet(object, Class, host, port, options) {
+  const handle = handleOf(object, Class);
   const { ipv6Only, reusePort } = checkOptions(options);
   const flags =
     (checkBoolean(ipv6Only, 'options.ipv6Only', false) ? IPV6_ONLY : 0) +
@@ -28,8 +28,8 @@ function bindInet(object, host, port, options) {
   check(handle.bind(checkHost(host), checkPort(port), flags), 'bind', inetText(host, port));
 }
 
-function nameOfInet(object, peer) {
-  const name = handleOf(object).name(peer);
+function nameOfInet(object, Class, peer) {
+  const name = handleOf(object, Class).name(peer);
   if (typeof name === 'number') check(name, peer ? 'getpeername' : 'getsockname');
   return inetAddress(...name);
 }

@@ -39,7 +39,7 @@ class Pipe extends Stream {
     const ipc = checkBoolean(given, 'options.ipc', false);
     super(handle ?? new native.Pipe(), rest);
     this.#ipc = ipc;
-    if (handle === undefined) check(handleOf(this).init(ipc), 'pipe');
+    if (handle === undefined) check(handleOf(this, native.Pipe).init(ipc), 'pipe');
   }
 
   /**
@@ -73,7 +73,7 @@ class Pipe extends Stream {
   bind(name, options) {
     const { mode, keepFile = false } = checkOptions(options);
     const bits = checkInteger(mode, 'options.mode', 1, 0o777, 0);
-    check(handleOf(this).bind(checkName(name), bits, keepFile ? KEEP_FILE : 0), 'bind', String(name));
+    check(handleOf(this, native.Pipe).bind(checkName(name), bits, keepFile ? KEEP_FILE : 0), 'bind', String(name));
     openedStream(this, false);
     return this;
   }
@@ -86,7 +86,7 @@ class Pipe extends Stream {
    * @returns {Promise<this>} after 'connect'
    */
   async connect(name, options) {
-    handleOf(this);
+    handleOf(this, native.Pipe);
     const target = checkName(name);
     return connectStream(this, (handle) => handle.connect(target), String(name), options);
   }
@@ -124,19 +124,19 @@ class Pipe extends Stream {
    * @returns {number} the descriptor, which the caller must close
    */
   acceptFd() {
-    const fd = check(handleOf(this).acceptFd(), 'accept');
+    const fd = check(handleOf(this, native.Pipe).acceptFd(), 'accept');
     this.#announceLater();
     return fd;
   }
 
   /** How many received handles wait to be accepted. */
   get pendingCount() {
-    return handleOf(this).pendingCount();
+    return handleOf(this, native.Pipe).pendingCount();
   }
 
   /** The kind of the next received handle: 'pipe', 'tcp', 'udp', or 'other'; null when none waits. */
   get pendingHandleType() {
-    return KINDS[handleOf(this).pendingKind()];
+    return KINDS[handleOf(this, native.Pipe).pendingKind()];
   }
 
   /** Handles have come with the data that is about to be pushed. @private */
@@ -177,7 +177,7 @@ class Pipe extends Stream {
    * @returns {boolean} as write()
    */
   writeHandle(chunk, handle, options, callback) {
-    handleOf(this);
+    handleOf(this, native.Pipe);
     const listener = typeof options === 'function' ? options : callback;
     const { keepOpen } = checkOptions(typeof options === 'function' ? undefined : options);
     const keep = checkBoolean(keepOpen, 'options.keepOpen', false);
@@ -221,7 +221,7 @@ class Pipe extends Stream {
   }
 
   #pass(chunk, entry, callback) {
-    const handle = handleOf(this);
+    const handle = handleOf(this, native.Pipe);
     submitWrite(this, () => handle.pass(chunk, entry.target()), (error) => {
       if (error && HARMLESS.has(error.status)) {
         entry.error = error;
@@ -254,7 +254,7 @@ class Pipe extends Stream {
 
   #name(peer, syscall, options) {
     const { encoding = 'utf8' } = checkOptions(options);
-    const name = handleOf(this).name(peer);
+    const name = handleOf(this, native.Pipe).name(peer);
     if (typeof name === 'number') check(name, syscall);
     return encoding === 'buffer' ? name : name.toString(encoding);
   }
@@ -266,7 +266,7 @@ class Pipe extends Stream {
    * @returns {this}
    */
   chmod(mode) {
-    check(handleOf(this).chmod(checkInteger(mode, 'mode', 0, 0o777, -1)), 'chmod');
+    check(handleOf(this, native.Pipe).chmod(checkInteger(mode, 'mode', 0, 0o777, -1)), 'chmod');
     return this;
   }
 
@@ -277,7 +277,7 @@ class Pipe extends Stream {
    * @returns {this}
    */
   pendingInstances(count) {
-    check(handleOf(this).pendingInstances(checkInteger(count, 'count', 1, LARGEST, 0)), 'pendingInstances');
+    check(handleOf(this, native.Pipe).pendingInstances(checkInteger(count, 'count', 1, LARGEST, 0)), 'pendingInstances');
     return this;
   }
 
@@ -287,7 +287,7 @@ class Pipe extends Stream {
    * @returns {{ pid: number | null, uid: number, gid: number }} pid is null where the system does not tell
    */
   peerCredentials() {
-    const who = handleOf(this).credentials();
+    const who = handleOf(this, native.Pipe).credentials();
     if (typeof who === 'number') check(who, 'peerCredentials');
     const [pid, uid, gid] = who;
     return { pid: pid < 0 ? null : pid, uid, gid };

@@ -17,7 +17,7 @@ class TCP extends Stream {
   /** @param {import('node:stream').DuplexOptions} [options] of the stream; allowHalfOpen is false unless given */
   constructor(options) {
     super(new native.TCP(), checkOptions(options));
-    check(handleOf(this).init(), 'tcp');
+    check(handleOf(this, native.TCP).init(), 'tcp');
   }
 
   /**
@@ -27,7 +27,7 @@ class TCP extends Stream {
    * @returns {this}
    */
   bind(host, port, options) {
-    bindInet(this, host, port, options);
+    bindInet(this, native.TCP, host, port, options);
     openedStream(this, false);
     return this;
   }
@@ -41,7 +41,7 @@ class TCP extends Stream {
    * @returns {Promise<this>} after 'connect'
    */
   async connect(port, host = '127.0.0.1', options) {
-    handleOf(this);
+    handleOf(this, native.TCP);
     checkHost(host);
     checkPort(port);
     return connectStream(this, (handle) => handle.connect(host, port), inetText(host, port), options);
@@ -59,7 +59,7 @@ class TCP extends Stream {
    * @returns {this}
    */
   setNoDelay(on) {
-    check(handleOf(this).setNoDelay(checkBoolean(on, 'on', true)), 'setNoDelay');
+    check(handleOf(this, native.TCP).setNoDelay(checkBoolean(on, 'on', true)), 'setNoDelay');
     return this;
   }
 
@@ -72,18 +72,18 @@ class TCP extends Stream {
    */
   setKeepAlive(on, delay) {
     const seconds = checkInteger(delay, 'delay', 0, LARGEST, 0);
-    check(handleOf(this).setKeepAlive(checkBoolean(on, 'on', true), seconds), 'setKeepAlive');
+    check(handleOf(this, native.TCP).setKeepAlive(checkBoolean(on, 'on', true), seconds), 'setKeepAlive');
     return this;
   }
 
   /** The address that it is bound to. @returns {{ address: string, port: number, family: 'IPv4' | 'IPv6' }} */
   getsockname() {
-    return nameOfInet(this, false);
+    return nameOfInet(this, native.TCP, false);
   }
 
   /** The address that it is connected to. @returns {{ address: string, port: number, family: 'IPv4' | 'IPv6' }} */
   getpeername() {
-    return nameOfInet(this, true);
+    return nameOfInet(this, native.TCP, true);
   }
 }
 

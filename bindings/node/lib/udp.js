@@ -43,7 +43,7 @@ class UDP extends withHandle(EventEmitter) {
    * @returns {this}
    */
   bind(host, port, options) {
-    bindInet(this, host, port, options);
+    bindInet(this, native.UDP, host, port, options);
     return this;
   }
 
@@ -55,14 +55,14 @@ class UDP extends withHandle(EventEmitter) {
    * @returns {this}
    */
   connect(port, host = '127.0.0.1') {
-    const handle = handleOf(this);
+    const handle = handleOf(this, native.UDP);
     check(handle.connect(checkHost(host), checkPort(port)), 'connect', inetText(host, port));
     return this;
   }
 
   /** Undo connect(). */
   disconnect() {
-    check(handleOf(this).connect(undefined, 0), 'disconnect');
+    check(handleOf(this, native.UDP).connect(undefined, 0), 'disconnect');
     return this;
   }
 
@@ -73,7 +73,7 @@ class UDP extends withHandle(EventEmitter) {
    * @returns {this}
    */
   open(fd) {
-    check(handleOf(this).open(checkInteger(fd, 'fd', 0, LARGEST, -1)), 'open');
+    check(handleOf(this, native.UDP).open(checkInteger(fd, 'fd', 0, LARGEST, -1)), 'open');
     return this;
   }
 
@@ -90,7 +90,7 @@ class UDP extends withHandle(EventEmitter) {
   send(data, port, host, callback) {
     if (typeof port === 'function') return this.send(data, undefined, undefined, port);
     if (typeof host === 'function') return this.send(data, port, undefined, host);
-    const handle = handleOf(this);
+    const handle = handleOf(this, native.UDP);
     if (callback !== undefined) checkFunction(callback, 'callback');
     const to = destination(port, host);
     this.#last += 1;
@@ -108,7 +108,7 @@ class UDP extends withHandle(EventEmitter) {
    * @returns {boolean} false when it would have to wait
    */
   trySend(data, port, host) {
-    const handle = handleOf(this);
+    const handle = handleOf(this, native.UDP);
     const to = destination(port, host);
     const number = handle.trySend(forAddon(data), ...to);
     if (number === status.EAGAIN) return false;
@@ -118,24 +118,24 @@ class UDP extends withHandle(EventEmitter) {
 
   /** Receive: each datagram is a 'message' event. A socket that is not bound gets a port. */
   startReceiving() {
-    check(handleOf(this).receiveStart(), 'receive');
+    check(handleOf(this, native.UDP).receiveStart(), 'receive');
     return this;
   }
 
   /** Stop receiving. What is not received yet stays in the kernel. */
   stopReceiving() {
-    check(handleOf(this).receiveStop(), 'receive');
+    check(handleOf(this, native.UDP).receiveStop(), 'receive');
     return this;
   }
 
   /** The address that it is bound to. @returns {{ address: string, port: number, family: 'IPv4' | 'IPv6' }} */
   getsockname() {
-    return nameOfInet(this, false);
+    return nameOfInet(this, native.UDP, false);
   }
 
   /** The address that it is connected to. @returns {{ address: string, port: number, family: 'IPv4' | 'IPv6' }} */
   getpeername() {
-    return nameOfInet(this, true);
+    return nameOfInet(this, native.UDP, true);
   }
 
   /**
@@ -160,7 +160,7 @@ class UDP extends withHandle(EventEmitter) {
    * @returns {this}
    */
   close(callback) {
-    const handle = handleOf(this);
+    const handle = handleOf(this, native.UDP);
     if (callback !== undefined) this.once('close', checkFunction(callback, 'callback'));
     if (this.#closing) return this;
     this.#closing = true;

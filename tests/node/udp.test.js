@@ -1,0 +1,197 @@
+'use strict';
+
+/** UDP: datagrams between two of them, or Node's own dgram at the other end. */
+
+const assert = require('node:assert/strict');
+const dgram = require('node:dgram');
+const { once } = require('node:events');
+const { test } = require('node:test');
+const { event, ferrule, isolated, turn } = require('./helpers.js');
+
+const { TCP, UDP } = ferrule;
+const HOST = '127.0.0.1';
+
+function close(...sockets) {
+  return Promise.all(sockets.map((socket) => new Promise((resolve) => { socket.close(resolve); })));
+}
+
+/** Two bound sockets; the second receives. */
+function pair() {
+  const a = new UDP().bind(HOST, 0);
+  const b = new UDP().bind(HOST, 0).startReceiving();
+  return { a, b, to: b.getsockname().port, from: a.getsockname() };
+}
+
+test('datagrams arrive whole, with who sent them', isolated(async () => {
+  const { a, b, to, from } = pair();
+  const sent = new Promise((resolve) => { a.send(['hel', Buffer.from('lo')], to, HOST, resolve); });
+  const [data, info] = await once(b, 'message');
+  assert.equal(String(data), 'hello');
+  assert.deepEqual(info, { ...from, size: 5, truncated: false });
+  assert.equal(await sent, null);
+  const empty = once(b, 'message');
+  assert.equal(a.trySend('', to), true);
+  assert.equal((await empty)[0].length, 0);
+  const large = once(b, 'message');
+  a.send(new Uint8Array(60_000).fill(7), to);
+  assert.ok((await large)[0].equals(Buffer.alloc(60_000, 7)));
+  await close(a, b);
+}));
+
+test('callbacks come later, once each, in all forms of send', isolated(async () => {
+  const { a, b, to } = pair();
+  let calls = 0;
+  const all = new Promise((resolve) => {
+    const count = (error) => {
+      assert.equal(error, null);
+      calls += 1;
+      if (calls === 3) resolve();
+    };
+    a.send('1', to, HOST, count);
+    a.send('2', to, count);
+    const other = new UDP().connect(to);
+    other.send('3', count);
+    other.close();
+    assert.equal(calls, 0);
+  }).catch((error) => error);
+  const texts = new Set();
+  await new Promise((resolve) => {
+    b.on('message', (data) => {
+      texts.add(String(data));
+      if (texts.size === 3) resolve();
+    });
+  });
+  a.send('4', to);
+  assert.deepEqual([...texts].sort(), ['1', '2', '3']);
+  await Promise.race([all, turn(5)]);
+  await close(a, b);
+}));
+
+test('a connected socket has one peer', isolated(async () => {
+  const { a, b, to } = pair();
+  assert.throws(() => a.send('x'), { code: 'EDESTADDRREQ', syscall: 'send' });
+  assert.throws(() => a.disconnect(), { code: 'ENOTCONN' });
+  assert.equal(a.connect(to, HOST), a);
+  assert.throws(() => a.connect(to, HOST), { code: 'EISCONN' });
+  assert.equal(a.getpeername().port, to);
+  assert.throws(() => a.send('x', to, HOST), { code: 'EISCONN' });
+  const came = once(b, 'message');
+  a.send('x');
+  await came;
+  a.disconnect();
+  assert.throws(() => a.getpeername(), { code: 'ENOTCONN' });
+  await close(a, b);
+}));
+
+test('that nobody is there is an error event, and the socket goes on', isolated(async () => {
+  const { a, b, to, from } = pair();
+  await close(b);
+  a.connect(to).startReceiving();
+  const failed = event(a, 'error');
+  a.send('x');
+  assert.equal((await failed).code, 'ECONNREFUSED');
+  const other = new UDP().bind(HOST, to);
+  const came = once(a, 'message');
+  other.send('here again', from.port);
+  assert.equal(String((await came)[0]), 'here again');
+  await close(a, other);
+}));
+
+test('receiving stops and starts, nothing is lost in between', isolated(async () => {
+  const { a, b, to } = pair();
+  const first = once(b, 'message');
+  b.once('message', () => b.stopReceiving());
+  for (const word of ['one', 'two', 'three']) a.send(word, to);
+  assert.equal(String((await first)[0]), 'one');
+  const rest = [];
+  b.on('message', (data) => rest.push(String(data)));
+  await turn(3);
+  assert.deepEqual(rest, []);
+  b.startReceiving();
+  while (rest.length < 2) await once(b, 'message');
+  assert.deepEqual(rest, ['two', 'three']);
+  await close(a, b);
+}));
+
+test('Node itself at the other end, and in the place of a UDP', isolated(async () => {
+  const { a, b, to } = pair();
+  const socket = dgram.createSocket('udp4');
+  const came = once(b, 'message');
+  socket.send('from dgram', to, HOST);
+  const [data, { port }] = await came;
+  assert.equal(String(data), 'from dgram');
+  const answer = once(socket, 'message');
+  b.send('back', port, HOST);
+  assert.equal(String((await answer)[0]), 'back');
+  const closed = event(b, 'close');
+  const native = b.toDgram();
+  await closed;
+  assert.equal(native.address().port, to);
+  const again = once(native, 'message');
+  a.send('to dgram', to);
+  assert.equal(String((await again)[0]), 'to dgram');
+  await Promise.all([close(a), new Promise((resolve) => { native.close(resolve); }), new Promise((resolve) => { socket.close(resolve); })]);
+}));
+
+test('close comes once, and tells every send', isolated(async () => {
+  const { a, b, to } = pair();
+  let told = 0;
+  for (let i = 0; i < 100; i += 1) a.send('x', to, HOST, () => { told += 1; });
+  let closes = 0;
+  a.on('close', () => {
+    closes += 1;
+    assert.equal(told, 100);
+  });
+  a.close();
+  a.close();
+  assert.equal(a.destroyed, true);
+  await close(b);
+  await turn(2);
+  assert.equal(closes, 1);
+}));
+
+test('sizes, the descriptor and the loop', isolated(async () => {
+  const { a, b } = pair();
+  a.sendBufferSize = 50_000;
+  a.receiveBufferSize = 60_000;
+  assert.ok(a.sendBufferSize >= 50_000 && a.receiveBufferSize >= 60_000);
+  assert.ok(Number.isInteger(a.fileno()));
+  assert.equal(b.unref().hasRef(), false);
+  assert.equal(b.ref().hasRef(), true);
+  const six = new UDP().bind('::1', 0, { ipv6Only: true });
+  assert.equal(six.getsockname().family, 'IPv6');
+  await close(a, b, six);
+}));
+
+test('what a UDP refuses', isolated(async () => {
+  const { a, b, to } = pair();
+  const other = new UDP();
+  assert.throws(() => other.bind('nowhere', 0), { code: 'ERR_FERRULE_ADDRESS' });
+  assert.throws(() => other.bind(HOST, to), { code: 'EADDRINUSE' });
+  assert.throws(() => other.bind(HOST, -1), { code: 'ERR_OUT_OF_RANGE' });
+  assert.throws(() => a.bind(HOST, 0), { status: 'FER_EINVAL' });
+  assert.throws(() => b.startReceiving(), { code: 'EALREADY' });
+  assert.throws(() => a.send(new Uint8Array(70_000), to), { code: 'EMSGSIZE' });
+  assert.throws(() => a.send(7, to), { code: 'ERR_INVALID_ARG_TYPE' });
+  assert.throws(() => a.send('x', 'port'), { code: 'ERR_INVALID_ARG_TYPE' });
+  assert.throws(() => a.send('x', to, HOST, 7), { code: 'ERR_INVALID_ARG_TYPE' });
+  assert.throws(() => a.send('x', to, `${HOST}.1`), { code: 'ERR_FERRULE_ADDRESS' });
+  assert.throws(() => a.trySend({}, to), { code: 'ERR_INVALID_ARG_TYPE' });
+  assert.throws(() => other.open(1 << 20), { code: 'EBADF' });
+  const gone = new Uint8Array(10);
+  structuredClone(gone.buffer, { transfer: [gone.buffer] });
+  assert.throws(() => a.send(gone, to), TypeError);
+  const tcp = new TCP().bind(HOST, 0);
+  assert.throws(() => other.open(tcp.fileno()), { code: 'EPROTOTYPE' });
+  for (const stranger of [{}, tcp, dgram.createSocket]) {
+    for (const method of ['bind', 'send', 'trySend', 'startReceiving', 'stopReceiving', 'connect', 'disconnect']) {
+      assert.throws(() => UDP.prototype[method].call(stranger, HOST, 0), TypeError, method);
+    }
+  }
+  tcp.destroy();
+  await Promise.all([event(tcp, 'close'), close(a, b)]);
+  assert.throws(() => a.send('x', to), { code: 'ERR_FERRULE_CLOSED' });
+  assert.throws(() => a.startReceiving(), { code: 'ERR_FERRULE_CLOSED' });
+  other.close();
+  await event(other, 'close');
+}));

@@ -1,5 +1,6 @@
 /* TCP sockets: bind, listen, accept, connect, read, write, options, bad input. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -146,6 +147,26 @@ static void options_reach_the_socket(void **state) {
     trio_end(&trio);
 }
 
+static void the_blocking_mode_is_for_others(void **state) {
+    tcp_trio trio;
+    inbox box = {0};
+    fer_fd fd = -1;
+    fer_bytes part = piece("x", 1);
+    (void)state;
+    listen_on(&trio, "127.0.0.1");
+    connect_to(&trio);
+    assert_int_equal(fer_handle_fileno(trio.served, &fd), FER_OK);
+    assert_int_equal(fer_stream_set_blocking(trio.served, 1), FER_OK);
+    assert_int_equal(fcntl((int)fd, F_GETFL) & O_NONBLOCK, 0);
+    assert_int_equal(fer_stream_read_start(trio.served, inbox_read, &box, inbox_finalized), FER_OK);
+    assert_int_equal(fer_stream_write(trio.client, &part, 1, NULL, NULL), FER_OK);
+    run_until_count(trio.loop, &box.size, 1);
+    assert_int_equal(fer_stream_set_blocking(trio.served, 0), FER_OK);
+    assert_int_not_equal(fcntl((int)fd, F_GETFL) & O_NONBLOCK, 0);
+    trio_end(&trio);
+    inbox_free(&box);
+}
+
 static void nobody_listens(void **state) {
     tcp_trio trio;
     noted late = {0};
@@ -260,9 +281,13 @@ static void a_descriptor_goes_in_and_out(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        HARNESS_TEST(bytes_go_both_ways),           HARNESS_TEST(bytes_go_both_ways_on_ipv6),
-        HARNESS_TEST(options_reach_the_socket),     HARNESS_TEST(nobody_listens),
-        HARNESS_TEST(close_cancels_a_connect),      HARNESS_TEST(bad_arguments),
+        HARNESS_TEST(bytes_go_both_ways),
+        HARNESS_TEST(bytes_go_both_ways_on_ipv6),
+        HARNESS_TEST(options_reach_the_socket),
+        HARNESS_TEST(the_blocking_mode_is_for_others),
+        HARNESS_TEST(nobody_listens),
+        HARNESS_TEST(close_cancels_a_connect),
+        HARNESS_TEST(bad_arguments),
         HARNESS_TEST(a_descriptor_goes_in_and_out),
     };
     return HARNESS_MAIN("tcp", tests, NULL, argc, argv);

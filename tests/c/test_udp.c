@@ -160,6 +160,27 @@ static void receiving_stops_inside_the_callback(void **state) {
     assert_int_equal(came.finalized.calls, 3);
 }
 
+static void a_descriptor_goes_in_and_out(void **state) {
+    udp_duo both;
+    fer_handle *again = NULL;
+    fer_fd fd = -1;
+    post came = {0};
+    fer_bytes part = piece("x", 1);
+    (void)state;
+    duo_bind(&both);
+    assert_int_equal(fer_handle_detach(both.b, &fd), FER_OK);
+    assert_int_equal(fer_handle_kind_of(fd), FER_KIND_UDP);
+    assert_int_equal(fer_udp_new(both.loop, 0, &again), FER_OK);
+    assert_int_equal(fer_udp_open(again, -1), FER_EBADF);
+    assert_int_equal(fer_udp_open(both.a, fd), FER_EISCONN);
+    assert_int_equal(fer_udp_open(again, fd), FER_OK);
+    assert_int_equal(fer_udp_receive_start(again, on_datagram, &came, on_finalized), FER_OK);
+    assert_int_equal(fer_udp_send(both.a, &part, 1, "127.0.0.1", both.b_port, NULL, NULL), FER_OK);
+    run_until_count(both.loop, &came.count, 1);
+    fer_handle_unref(again);
+    duo_end(&both);
+}
+
 static void bad_arguments(void **state) {
     udp_duo both;
     fer_handle *pipe = NULL;
@@ -220,6 +241,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(a_connected_socket_has_one_peer),
         HARNESS_TEST(what_nobody_takes_is_told),
         HARNESS_TEST(receiving_stops_inside_the_callback),
+        HARNESS_TEST(a_descriptor_goes_in_and_out),
         HARNESS_TEST(bad_arguments),
         HARNESS_TEST(close_tells_every_send),
     };

@@ -19,7 +19,7 @@ import doc_blocks  # noqa: E402
 DOCS = support.ROOT / "docs"
 PACKAGE = str(Path(ferrule.__file__).resolve().parents[1])
 PAGE = DOCS / "python.md"
-PROGRAMS = doc_blocks.programs(PAGE, "python")
+PROGRAMS = doc_blocks.programs(PAGE, "python") + doc_blocks.programs(DOCS / "pipes.md", "python")
 
 
 def test_there_are_programs() -> None:

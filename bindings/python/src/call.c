@@ -5,18 +5,15 @@
 
 static atomic_int ending;
 
-void ferpy_stop_entering(void)
-{
+void ferpy_stop_entering(void) {
     atomic_store(&ending, 1);
 }
 
-int ferpy_is_ending(void)
-{
+int ferpy_is_ending(void) {
     return atomic_load(&ending) || !Py_IsInitialized();
 }
 
-int ferpy_enter(PyGILState_STATE *gil)
-{
+int ferpy_enter(PyGILState_STATE *gil) {
     if (ferpy_is_ending()) {
         return 0;
     }
@@ -28,13 +25,11 @@ int ferpy_enter(PyGILState_STATE *gil)
     return 1;
 }
 
-void ferpy_leave(PyGILState_STATE gil)
-{
+void ferpy_leave(PyGILState_STATE gil) {
     PyGILState_Release(gil);
 }
 
-static int make(ferpy_call **call, PyObject *callable)
-{
+static int make(ferpy_call **call, PyObject *callable) {
     if (callable != Py_None && !PyCallable_Check(callable)) {
         PyErr_SetString(PyExc_TypeError, "a callable or None is required");
         return -1;
@@ -53,14 +48,12 @@ static int make(ferpy_call **call, PyObject *callable)
     return 0;
 }
 
-int ferpy_call_new(ferpy_call **call, PyObject *callable)
-{
+int ferpy_call_new(ferpy_call **call, PyObject *callable) {
     *call = NULL;
     return callable == Py_None ? 0 : make(call, callable);
 }
 
-int ferpy_call_with_parts(ferpy_call **call, PyObject *pair)
-{
+int ferpy_call_with_parts(ferpy_call **call, PyObject *pair) {
     *call = NULL;
     if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2) {
         PyErr_SetString(PyExc_TypeError, "a tuple (bytes, callable or None) is required");
@@ -77,8 +70,7 @@ int ferpy_call_with_parts(ferpy_call **call, PyObject *pair)
     return 0;
 }
 
-void ferpy_call_free(ferpy_call *call)
-{
+void ferpy_call_free(ferpy_call *call) {
     if (!call) {
         return;
     }
@@ -88,8 +80,7 @@ void ferpy_call_free(ferpy_call *call)
 }
 
 /* Takes the reference to `callable`, because the call that it is from may be freed meanwhile. */
-static void deliver(fer_loop *loop, PyObject *callable, PyObject *arguments)
-{
+static void deliver(fer_loop *loop, PyObject *callable, PyObject *arguments) {
     PyObject *result = arguments ? PyObject_CallObject(callable, arguments) : NULL;
 
     if (!result) {
@@ -101,14 +92,12 @@ static void deliver(fer_loop *loop, PyObject *callable, PyObject *arguments)
     Py_DECREF(callable);
 }
 
-void ferpy_deliver(fer_loop *loop, ferpy_call *call, PyObject *arguments)
-{
+void ferpy_deliver(fer_loop *loop, ferpy_call *call, PyObject *arguments) {
     Py_INCREF(call->callable);
     deliver(loop, call->callable, arguments);
 }
 
-void ferpy_deliver_last(fer_loop *loop, ferpy_call *call, PyObject *arguments)
-{
+void ferpy_deliver_last(fer_loop *loop, ferpy_call *call, PyObject *arguments) {
     PyObject *callable = call->callable;
 
     call->callable = NULL;

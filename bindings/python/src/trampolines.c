@@ -6,8 +6,7 @@
  */
 #include "ferpy.h"
 
-void ferpy_on_finalize(void *user)
-{
+void ferpy_on_finalize(void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -16,8 +15,7 @@ void ferpy_on_finalize(void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_finalize_object(void *user)
-{
+void ferpy_on_finalize_object(void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -26,8 +24,7 @@ void ferpy_on_finalize_object(void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_posted(fer_loop *loop, fer_status status, void *user)
-{
+void ferpy_on_posted(fer_loop *loop, fer_status status, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -36,8 +33,7 @@ void ferpy_on_posted(fer_loop *loop, fer_status status, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_notify(fer_loop *loop, void *user)
-{
+void ferpy_on_notify(fer_loop *loop, void *user) {
     PyGILState_STATE gil;
     (void)loop;
     if (!ferpy_enter(&gil)) {
@@ -48,8 +44,7 @@ void ferpy_on_notify(fer_loop *loop, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_connection(fer_handle *listener, fer_status status, void *user)
-{
+void ferpy_on_connection(fer_handle *listener, fer_status status, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -58,8 +53,8 @@ void ferpy_on_connection(fer_handle *listener, fer_status status, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_read(fer_handle *stream, fer_status status, const void *data, size_t size, void *user)
-{
+void ferpy_on_read(fer_handle *stream, fer_status status, const void *data, size_t size,
+                   void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -71,8 +66,7 @@ void ferpy_on_read(fer_handle *stream, fer_status status, const void *data, size
     ferpy_leave(gil);
 }
 
-void ferpy_on_stream(fer_handle *stream, fer_status status, void *user)
-{
+void ferpy_on_stream(fer_handle *stream, fer_status status, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -81,8 +75,7 @@ void ferpy_on_stream(fer_handle *stream, fer_status status, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_handle_closed(fer_handle *handle, void *user)
-{
+void ferpy_on_handle_closed(fer_handle *handle, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -91,8 +84,7 @@ void ferpy_on_handle_closed(fer_handle *handle, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_channel_connected(fer_channel *channel, fer_status status, void *user)
-{
+void ferpy_on_channel_connected(fer_channel *channel, fer_status status, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -102,8 +94,7 @@ void ferpy_on_channel_connected(fer_channel *channel, fer_status status, void *u
 }
 
 /* A list of bytes; NULL with an exception set. */
-static PyObject *payloads(const fer_message *messages, size_t count)
-{
+static PyObject *payloads(const fer_message *messages, size_t count) {
     PyObject *list = PyList_New((Py_ssize_t)count);
 
     for (size_t i = 0; list && i < count; i++) {
@@ -117,8 +108,7 @@ static PyObject *payloads(const fer_message *messages, size_t count)
 }
 
 void ferpy_on_messages(fer_channel *channel, fer_status status, const fer_message *messages,
-                       size_t count, void *user)
-{
+                       size_t count, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -129,8 +119,7 @@ void ferpy_on_messages(fer_channel *channel, fer_status status, const fer_messag
     ferpy_leave(gil);
 }
 
-void ferpy_on_sent(fer_channel *channel, fer_status status, void *user)
-{
+void ferpy_on_sent(fer_channel *channel, fer_status status, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -139,8 +128,7 @@ void ferpy_on_sent(fer_channel *channel, fer_status status, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_drain(fer_channel *channel, void *user)
-{
+void ferpy_on_drain(fer_channel *channel, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -149,8 +137,7 @@ void ferpy_on_drain(fer_channel *channel, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_channel_closed(fer_channel *channel, fer_status status, void *user)
-{
+void ferpy_on_channel_closed(fer_channel *channel, fer_status status, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -160,8 +147,7 @@ void ferpy_on_channel_closed(fer_channel *channel, fer_status status, void *user
 }
 
 /* What a server's callback is called with. The channel's reference goes with it, or is dropped. */
-static PyObject *server_arguments(fer_status status, fer_channel *channel)
-{
+static PyObject *server_arguments(fer_status status, fer_channel *channel) {
     if (!channel) {
         return Py_BuildValue("(iO)", (int)status, Py_None);
     }
@@ -174,8 +160,7 @@ static PyObject *server_arguments(fer_status status, fer_channel *channel)
 }
 
 void ferpy_on_server_channel(fer_server *server, fer_status status, fer_channel *channel,
-                             void *user)
-{
+                             void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         fer_channel_unref(channel);
@@ -185,8 +170,7 @@ void ferpy_on_server_channel(fer_server *server, fer_status status, fer_channel 
     ferpy_leave(gil);
 }
 
-void ferpy_on_server_closed(fer_server *server, void *user)
-{
+void ferpy_on_server_closed(fer_server *server, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;

@@ -4,26 +4,24 @@
 
 void fer__callback_set(fer__callback *callback, void (*cb)(void), void *user,
                        fer_finalizer finalizer) {
+    fer__frame *frame = callback->frame;
+    void *old_user = callback->user;
+    fer_finalizer old_finalizer = callback->finalizer;
     callback->cb = cb;
     callback->user = user;
     callback->finalizer = finalizer;
+    if (old_finalizer == NULL)
+        return;
+    /* Only the first that is replaced during a call is the one that the call uses. */
+    if (frame != NULL && frame->finalizer == NULL && frame->user == old_user) {
+        frame->finalizer = old_finalizer;
+        return;
+    }
+    old_finalizer(old_user);
 }
 
 void fer__callback_retire(fer__callback *callback) {
-    fer__frame *frame = callback->frame;
-    void *user = callback->user;
-    fer_finalizer finalizer = callback->finalizer;
-    callback->cb = NULL;
-    callback->user = NULL;
-    callback->finalizer = NULL;
-    if (finalizer == NULL)
-        return;
-    /* Only the first that is retired during a call is the one that the call uses. */
-    if (frame != NULL && frame->finalizer == NULL && frame->user == user) {
-        frame->finalizer = finalizer;
-        return;
-    }
-    finalizer(user);
+    fer__callback_set(callback, NULL, NULL, NULL);
 }
 
 void fer__callback_enter(fer__callback *callback, fer__frame *frame) {

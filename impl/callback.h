@@ -19,7 +19,7 @@ typedef struct fer__callback {
     fer__frame *frame; /**< of the call under way */
 } fer__callback;
 
-/** Register. Nothing may be registered at that time. */
+/** Register, in place of what is registered, which is finalized as by fer__callback_retire(). */
 void fer__callback_set(fer__callback *callback, void (*cb)(void), void *user,
                        fer_finalizer finalizer);
 

@@ -193,6 +193,8 @@ fer_status fer__loop_new(fer_loop **out) {
         fer__free(loop);
         return status;
     }
+    /* libuv gives its descriptors to the kernel in a turn: fer_loop_fd() is of use from then on. */
+    fer__loop_step(loop, 0);
     *out = loop;
     return FER_OK;
 }

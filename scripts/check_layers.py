@@ -102,7 +102,7 @@ def check_listed(root: Path) -> Iterator[str]:
             ["include/*.h", "include/ferrule/*.h"],
             r"^\s+((?:ferrule/)?\w+\.h)\)?\s*$",
         ),
-        (root / "tests" / "c", "tests/c", ["*.c"], r"\b(test_\w+|\w+(?=\.c\b))"),
+        (root / "tests" / "c", "tests/c", ["*.c"], r"\b(test_\w*[^\W_]\b|\w+(?=\.c\b))"),
     ]
     for folder, label, patterns, listed in places:
         lists = folder / "CMakeLists.txt"

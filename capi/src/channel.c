@@ -72,7 +72,6 @@ int fer_channel_is_writable(const fer_channel *channel) {
 fer_status fer_channel_on_drain(fer_channel *channel, fer_drain_cb cb, void *user,
                                 fer_finalizer finalizer) {
     FER__TRY_REGISTER(fer__check_channel_on_loop(channel), user, finalizer);
-    fer__callback_retire(&channel->drain);
     fer__callback_set(&channel->drain, (void (*)(void))cb, user, finalizer);
     return FER_OK;
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import warnings
 import weakref
@@ -13,8 +14,8 @@ from typing import Any
 
 import ferrule
 import pytest
-from ferrule import _embed
-from support import raw_connect, run_child, until
+from ferrule import _embed, sync
+from support import goodbye, hello, message, raw_connect, run_child, until
 
 
 @pytest.fixture
@@ -397,3 +398,89 @@ def test_asyncio_in_the_child_of_a_fork(address: str) -> None:
     """
     code, output, errors = run_child(child, address, options=("-W", "ignore"))
     assert (code, output, errors) == (0, "2\n", "")
+
+
+# --- Memory ----------------------------------------------------------------------------------------------------
+
+
+def grows(action: Callable[[], object]) -> int:
+    """How many blocks of memory of Python a repeated action leaves behind."""
+    for _ in range(20):
+        action()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(100):
+        action()
+    gc.collect()
+    return sys.getallocatedblocks() - before
+
+
+def test_nothing_is_leaked_by_pipes(folder: Path) -> None:
+    def action() -> None:
+        with ferrule.Loop() as loop:
+            server, client, accepted = (ferrule.Pipe(loop) for _ in range(3))
+
+            def on_connection(pipe: ferrule.Pipe, error: int | None) -> None:
+                server.accept(accepted)
+                accepted.write([b"hello"] * 10, lambda pipe, error: pipe.shutdown())
+
+            server.bind(folder / "s")
+            server.listen(on_connection)
+            client.connect(folder / "s", lambda pipe, error: client.start_read(on_read))
+
+            def on_read(pipe: ferrule.Pipe, data: bytes | None, error: int | None) -> None:
+                if error:
+                    loop.stop()
+
+            loop.post(lambda: None)
+            loop.set_notify(lambda: None)
+            loop.run()
+            assert server.getsockname() == client.getpeername()
+
+    assert grows(action) < 50
+
+
+async def test_nothing_is_leaked_by_channels(address: str) -> None:
+    async def echo(channel: ferrule.Channel) -> None:
+        async for received in channel:
+            await channel.send(received)
+
+    async def action() -> None:
+        async with ferrule.listen(address, echo) as server, ferrule.connect(address) as channel:
+            for data in (b"x", [b"x"] * 10, bytes(200000)):
+                await channel.send(data)
+                await channel.recv()
+            assert channel.info["version"] == 1
+            assert server.address == address
+            with pytest.raises(TypeError):
+                await channel.send("text")  # type: ignore[arg-type]
+
+    for _ in range(20):
+        await action()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(100):
+        await action()
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 50
+
+
+def test_nothing_is_leaked_by_blocking_channels(address: str) -> None:
+    server = sync.listen(address)
+
+    def action() -> None:
+        with raw_connect(address) as raw:
+            raw.sendall(hello() + message(b"x" * 1000) + goodbye())
+            channel = server.accept()
+            channel.send(b"y")
+            assert list(channel) == [b"x" * 1000]
+            with pytest.raises(EOFError):
+                channel.recv()
+            channel.abort()
+        with pytest.raises(TimeoutError):
+            server.accept(0)
+        with pytest.raises(ValueError, match="FER_EADDRESS"):
+            sync.connect("nonsense:x")
+
+    assert grows(action) < 50
+    server.close()

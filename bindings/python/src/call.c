@@ -5,18 +5,15 @@
 
 static atomic_int ending;
 
-void ferpy_stop_entering(void)
-{
+void ferpy_stop_entering(void) {
     atomic_store(&ending, 1);
 }
 
-int ferpy_is_ending(void)
-{
+int ferpy_is_ending(void) {
     return atomic_load(&ending) || !Py_IsInitialized();
 }
 
-int ferpy_enter(PyGILState_STATE *gil)
-{
+int ferpy_enter(PyGILState_STATE *gil) {
     if (ferpy_is_ending()) {
         return 0;
     }
@@ -28,13 +25,11 @@ int ferpy_enter(PyGILState_STATE *gil)
     return 1;
 }
 
-void ferpy_leave(PyGILState_STATE gil)
-{
+void ferpy_leave(PyGILState_STATE gil) {
     PyGILState_Release(gil);
 }
 
-static int make(ferpy_call **call, PyObject *callable)
-{
+static int make(ferpy_call **call, PyObject *callable) {
     if (callable != Py_None && !PyCallable_Check(callable)) {
         PyErr_SetString(PyExc_TypeError, "a callable or None is required");
         return -1;
@@ -53,15 +48,13 @@ static int make(ferpy_call **call, PyObject *callable)
     return 0;
 }
 
-int ferpy_call_new(ferpy_call **call, PyObject *callable)
-{
+int ferpy_call_new(ferpy_call **call, PyObject *callable) {
     *call = NULL;
     return callable == Py_None ? 0 : make(call, callable);
 }
 
 /* A call made of a tuple of `size`: the first is the bytes, the last the callable. */
-static int make_with_parts(ferpy_call **call, PyObject *tuple, Py_ssize_t size)
-{
+static int make_with_parts(ferpy_call **call, PyObject *tuple, Py_ssize_t size) {
     *call = NULL;
     if (!PyTuple_Check(tuple) || PyTuple_Size(tuple) != size) {
         PyErr_Format(PyExc_TypeError, "a tuple of %zd is required: bytes, ..., callable or None",
@@ -79,13 +72,11 @@ static int make_with_parts(ferpy_call **call, PyObject *tuple, Py_ssize_t size)
     return 0;
 }
 
-int ferpy_call_with_parts(ferpy_call **call, PyObject *pair)
-{
+int ferpy_call_with_parts(ferpy_call **call, PyObject *pair) {
     return make_with_parts(call, pair, 2);
 }
 
-int ferpy_call_passing(ferpy_call **call, PyObject *triple, PyObject **along)
-{
+int ferpy_call_passing(ferpy_call **call, PyObject *triple, PyObject **along) {
     if (make_with_parts(call, triple, 3) < 0) {
         return -1;
     }
@@ -93,8 +84,7 @@ int ferpy_call_passing(ferpy_call **call, PyObject *triple, PyObject **along)
     return 0;
 }
 
-void ferpy_call_free(ferpy_call *call)
-{
+void ferpy_call_free(ferpy_call *call) {
     if (!call) {
         return;
     }
@@ -104,8 +94,7 @@ void ferpy_call_free(ferpy_call *call)
 }
 
 /* Takes the reference to `callable`, because the call that it is from may be freed meanwhile. */
-static void deliver(fer_loop *loop, PyObject *callable, PyObject *arguments)
-{
+static void deliver(fer_loop *loop, PyObject *callable, PyObject *arguments) {
     PyObject *result = arguments ? PyObject_CallObject(callable, arguments) : NULL;
 
     if (!result) {
@@ -117,14 +106,12 @@ static void deliver(fer_loop *loop, PyObject *callable, PyObject *arguments)
     Py_DECREF(callable);
 }
 
-void ferpy_deliver(fer_loop *loop, ferpy_call *call, PyObject *arguments)
-{
+void ferpy_deliver(fer_loop *loop, ferpy_call *call, PyObject *arguments) {
     Py_INCREF(call->callable);
     deliver(loop, call->callable, arguments);
 }
 
-void ferpy_deliver_last(fer_loop *loop, ferpy_call *call, PyObject *arguments)
-{
+void ferpy_deliver_last(fer_loop *loop, ferpy_call *call, PyObject *arguments) {
     PyObject *callable = call->callable;
 
     call->callable = NULL;

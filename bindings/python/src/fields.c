@@ -46,16 +46,14 @@ const ferpy_field ferpy_credentials_fields[] = {
     FIELD_END,
 };
 
-static int out_of_range(const char *name)
-{
+static int out_of_range(const char *name) {
     if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_OverflowError)) {
         PyErr_Format(PyExc_ValueError, "%s is out of range", name);
     }
     return -1;
 }
 
-static int set_unsigned(void *place, const ferpy_field *field, PyObject *value)
-{
+static int set_unsigned(void *place, const ferpy_field *field, PyObject *value) {
     unsigned long long number = PyLong_AsUnsignedLongLong(value);
 
     if (PyErr_Occurred() || (field->type == FERPY_U32 && number > UINT32_MAX)) {
@@ -69,8 +67,7 @@ static int set_unsigned(void *place, const ferpy_field *field, PyObject *value)
     return 0;
 }
 
-static int set_signed(void *place, const ferpy_field *field, PyObject *value)
-{
+static int set_signed(void *place, const ferpy_field *field, PyObject *value) {
     long long number = PyLong_AsLongLong(value);
 
     if (PyErr_Occurred() ||
@@ -85,8 +82,7 @@ static int set_signed(void *place, const ferpy_field *field, PyObject *value)
     return 0;
 }
 
-static int set_field(void *structure, const ferpy_field *field, PyObject *value)
-{
+static int set_field(void *structure, const ferpy_field *field, PyObject *value) {
     void *place = (char *)structure + field->offset;
 
     if (!PyLong_Check(value)) {
@@ -99,8 +95,7 @@ static int set_field(void *structure, const ferpy_field *field, PyObject *value)
     return set_signed(place, field, value);
 }
 
-static const ferpy_field *find(const ferpy_field *fields, PyObject *name)
-{
+static const ferpy_field *find(const ferpy_field *fields, PyObject *name) {
     for (; PyUnicode_Check(name) && fields->name; fields++) {
         if (PyUnicode_CompareWithASCIIString(name, fields->name) == 0) {
             return fields;
@@ -110,8 +105,7 @@ static const ferpy_field *find(const ferpy_field *fields, PyObject *name)
     return NULL;
 }
 
-int ferpy_fill(void *structure, const ferpy_field *fields, PyObject *dict)
-{
+int ferpy_fill(void *structure, const ferpy_field *fields, PyObject *dict) {
     PyObject *name;
     PyObject *value;
     Py_ssize_t position = 0;
@@ -129,25 +123,19 @@ int ferpy_fill(void *structure, const ferpy_field *fields, PyObject *dict)
     return 0;
 }
 
-static PyObject *get_field(const void *structure, const ferpy_field *field)
-{
+static PyObject *get_field(const void *structure, const ferpy_field *field) {
     const void *place = (const char *)structure + field->offset;
 
     switch (field->type) {
-        case FERPY_U32:
-            return PyLong_FromUnsignedLong(*(const uint32_t *)place);
-        case FERPY_I32:
-            return PyLong_FromLong(*(const int32_t *)place);
-        case FERPY_U64:
-            return PyLong_FromUnsignedLongLong(*(const uint64_t *)place);
-        case FERPY_I64:
-            break;
+    case FERPY_U32: return PyLong_FromUnsignedLong(*(const uint32_t *)place);
+    case FERPY_I32: return PyLong_FromLong(*(const int32_t *)place);
+    case FERPY_U64: return PyLong_FromUnsignedLongLong(*(const uint64_t *)place);
+    case FERPY_I64: break;
     }
     return PyLong_FromLongLong(*(const int64_t *)place);
 }
 
-PyObject *ferpy_dict(const void *structure, const ferpy_field *fields)
-{
+PyObject *ferpy_dict(const void *structure, const ferpy_field *fields) {
     PyObject *dict = PyDict_New();
 
     for (; dict && fields->name; fields++) {

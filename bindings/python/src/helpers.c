@@ -3,23 +3,20 @@
 
 enum { HOLD_SIZE = 64 * 1024 }; /* from here on, holding a buffer is cheaper than copying it */
 
-PyObject *ferpy_check_signals(void)
-{
+PyObject *ferpy_check_signals(void) {
     if (PyErr_CheckSignals() < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
 }
 
-PyObject *ferpy_shutdown(void)
-{
+PyObject *ferpy_shutdown(void) {
     ferpy_stop_entering();
     Py_RETURN_NONE;
 }
 
 /* Raise what a callback raised, or `status` itself when there is no such thing. */
-static PyObject *raise_turn(fer_loop *loop, fer_status status)
-{
+static PyObject *raise_turn(fer_loop *loop, fer_status status) {
     PyObject *exception = NULL;
 
     if (status == FER_ECALLBACK) {
@@ -38,8 +35,7 @@ static PyObject *raise_turn(fer_loop *loop, fer_status status)
     return NULL;
 }
 
-PyObject *ferpy_loop_turn(fer_loop *loop)
-{
+PyObject *ferpy_loop_turn(fer_loop *loop) {
     int64_t timeout_ms = -1;
     fer_status status = fer_loop_step(loop, 0);
 
@@ -52,8 +48,7 @@ PyObject *ferpy_loop_turn(fer_loop *loop)
     return PyLong_FromLongLong(timeout_ms);
 }
 
-static int worth_holding(const ferpy_parts *parts)
-{
+static int worth_holding(const ferpy_parts *parts) {
     size_t size = 0;
 
     for (size_t i = 0; i < parts->count; i++) {
@@ -66,8 +61,7 @@ static int worth_holding(const ferpy_parts *parts)
 }
 
 /* FER_ENOMEM, with an exception set, when the buffers cannot be held. */
-static fer_status send_held(fer_channel *channel, PyObject *data)
-{
+static fer_status send_held(fer_channel *channel, PyObject *data) {
     ferpy_call *call = NULL;
     PyObject *pair = PyTuple_Pack(2, data, Py_None);
 
@@ -85,10 +79,8 @@ static fer_status send_held(fer_channel *channel, PyObject *data)
     return status;
 }
 
-static fer_status send_copied(fer_channel *channel, const ferpy_parts *parts)
-{
-    fer_status status =
-        fer_channel_send(channel, parts->bytes, parts->count, NULL, 0, NULL, NULL);
+static fer_status send_copied(fer_channel *channel, const ferpy_parts *parts) {
+    fer_status status = fer_channel_send(channel, parts->bytes, parts->count, NULL, 0, NULL, NULL);
 
     if (status != FER_OK) {
         ferpy_raise(status);
@@ -96,8 +88,7 @@ static fer_status send_copied(fer_channel *channel, const ferpy_parts *parts)
     return status;
 }
 
-PyObject *ferpy_channel_send(fer_channel *channel, PyObject *data)
-{
+PyObject *ferpy_channel_send(fer_channel *channel, PyObject *data) {
     ferpy_parts parts = FERPY_PARTS_INIT;
     fer_status status;
 

@@ -17,8 +17,7 @@ typedef struct reference {
 } reference;
 
 /* Tell that an object was let go without having been closed. */
-static void complain(PyObject *text, PyObject *dropped)
-{
+static void complain(PyObject *text, PyObject *dropped) {
     if (dropped != Py_None) {
         PyObject *result = PyObject_CallObject(dropped, NULL);
         if (!result) {
@@ -31,8 +30,7 @@ static void complain(PyObject *text, PyObject *dropped)
     }
 }
 
-static void let_go(PyObject *capsule)
-{
+static void let_go(PyObject *capsule) {
     reference *held = PyCapsule_GetPointer(capsule, capsule_name);
     int unclosed = !held->is_closing(held->object) && !ferpy_is_ending();
     PyObject *type = NULL;
@@ -52,8 +50,7 @@ static void let_go(PyObject *capsule)
 }
 
 /* NULL, with an exception set and the reference let go, when there is no memory. */
-static PyObject *own(reference made, const char *what)
-{
+static PyObject *own(reference made, const char *what) {
     reference *held = PyMem_Malloc(sizeof *held);
     PyObject *capsule = NULL;
 
@@ -72,50 +69,41 @@ static PyObject *own(reference made, const char *what)
     return capsule;
 }
 
-static int handle_is_closing(void *object)
-{
+static int handle_is_closing(void *object) {
     return fer_handle_is_closing(object);
 }
 
-static void handle_unref(void *object)
-{
+static void handle_unref(void *object) {
     fer_handle_unref(object);
 }
 
-PyObject *ferpy_own_handle(fer_handle *handle)
-{
+PyObject *ferpy_own_handle(fer_handle *handle) {
     static const char *const names[] = {
         [FER_KIND_PIPE] = "pipe", [FER_KIND_TCP] = "tcp", [FER_KIND_UDP] = "udp"};
     return own((reference){handle, handle_is_closing, handle_unref, NULL, Py_None},
                names[fer_handle_kind(handle)]);
 }
 
-static int channel_is_closing(void *object)
-{
+static int channel_is_closing(void *object) {
     return fer_channel_is_closing(object);
 }
 
-static void channel_unref(void *object)
-{
+static void channel_unref(void *object) {
     fer_channel_unref(object);
 }
 
-PyObject *ferpy_own_channel(fer_channel *channel, PyObject *dropped)
-{
+PyObject *ferpy_own_channel(fer_channel *channel, PyObject *dropped) {
     return own((reference){channel, channel_is_closing, channel_unref, NULL, dropped}, "channel");
 }
 
-static int server_is_closing(void *object)
-{
+static int server_is_closing(void *object) {
     return fer_server_is_closing(object);
 }
 
-static void server_unref(void *object)
-{
+static void server_unref(void *object) {
     fer_server_unref(object);
 }
 
-PyObject *ferpy_own_server(fer_server *server, PyObject *dropped)
-{
+PyObject *ferpy_own_server(fer_server *server, PyObject *dropped) {
     return own((reference){server, server_is_closing, server_unref, NULL, dropped}, "server");
 }

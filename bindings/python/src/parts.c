@@ -1,8 +1,7 @@
 /* Buffers of Python as the library's pieces of bytes. */
 #include "ferpy.h"
 
-static int hold_one(ferpy_parts *parts, PyObject *object)
-{
+static int hold_one(ferpy_parts *parts, PyObject *object) {
     Py_buffer *view = &parts->views[parts->count];
 
     if (PyObject_GetBuffer(object, view, PyBUF_SIMPLE) < 0) {
@@ -14,8 +13,7 @@ static int hold_one(ferpy_parts *parts, PyObject *object)
     return 0;
 }
 
-static int make_room(ferpy_parts *parts, size_t count)
-{
+static int make_room(ferpy_parts *parts, size_t count) {
     parts->bytes = parts->few_bytes;
     parts->views = parts->few_views;
     parts->count = 0;
@@ -36,8 +34,7 @@ static int make_room(ferpy_parts *parts, size_t count)
     return -1;
 }
 
-static int hold_sequence(ferpy_parts *parts, PyObject *sequence)
-{
+static int hold_sequence(ferpy_parts *parts, PyObject *sequence) {
     /* A tuple of its own: what the code of the buffers does cannot change it. */
     PyObject *objects = PySequence_Tuple(sequence);
     if (!objects) {
@@ -56,8 +53,7 @@ static int hold_sequence(ferpy_parts *parts, PyObject *sequence)
     return result;
 }
 
-int ferpy_parts_hold(ferpy_parts *parts, PyObject *data)
-{
+int ferpy_parts_hold(ferpy_parts *parts, PyObject *data) {
     if (PyObject_CheckBuffer(data)) {
         if (make_room(parts, 1) < 0) {
             return -1;
@@ -71,8 +67,7 @@ int ferpy_parts_hold(ferpy_parts *parts, PyObject *data)
     return -1;
 }
 
-void ferpy_parts_release(ferpy_parts *parts)
-{
+void ferpy_parts_release(ferpy_parts *parts) {
     while (parts->count > 0) {
         parts->count--;
         PyBuffer_Release(&parts->views[parts->count]);

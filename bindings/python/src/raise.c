@@ -10,16 +10,14 @@ static PyObject *kept;
 static PyObject *put_off;
 static unsigned long put_off_thread;
 
-PyObject *ferpy_set_error_factory(PyObject *factory)
-{
+PyObject *ferpy_set_error_factory(PyObject *factory) {
     Py_INCREF(factory);
     Py_XDECREF(error_factory);
     error_factory = factory;
     Py_RETURN_NONE;
 }
 
-static void raise_with(fer_status status, PyObject *detail)
-{
+static void raise_with(fer_status status, PyObject *detail) {
     if (!error_factory) {
         PyErr_SetString(PyExc_RuntimeError, fer_status_name(status));
         return;
@@ -31,8 +29,7 @@ static void raise_with(fer_status status, PyObject *detail)
     }
 }
 
-void ferpy_raise(fer_status status)
-{
+void ferpy_raise(fer_status status) {
     /* Read before anything that can call into the library. */
     PyObject *detail = PyUnicode_DecodeFSDefault(fer_status_detail());
 
@@ -47,8 +44,7 @@ void ferpy_raise(fer_status status)
 }
 
 /* 1 when `exception` was kept, 0 when it could not be. */
-static int keep(fer_loop *loop, PyObject *exception)
-{
+static int keep(fer_loop *loop, PyObject *exception) {
     int done = 0;
 
     if (!kept) {
@@ -64,8 +60,7 @@ static int keep(fer_loop *loop, PyObject *exception)
 }
 
 /* Take the present exception, which has its traceback. */
-static PyObject *fetch(void)
-{
+static PyObject *fetch(void) {
     PyObject *type = NULL;
     PyObject *value = NULL;
     PyObject *traceback = NULL;
@@ -80,16 +75,14 @@ static PyObject *fetch(void)
     return value;
 }
 
-void ferpy_restore_exception(PyObject *exception)
-{
+void ferpy_restore_exception(PyObject *exception) {
     PyObject *type = (PyObject *)Py_TYPE(exception);
 
     Py_INCREF(type);
     PyErr_Restore(type, exception, PyException_GetTraceback(exception));
 }
 
-void ferpy_keep_exception(fer_loop *loop, PyObject *where)
-{
+void ferpy_keep_exception(fer_loop *loop, PyObject *where) {
     PyObject *exception = fetch();
 
     if (loop && keep(loop, exception)) {
@@ -100,8 +93,7 @@ void ferpy_keep_exception(fer_loop *loop, PyObject *where)
     PyErr_WriteUnraisable(where);
 }
 
-void ferpy_put_off_exception(void)
-{
+void ferpy_put_off_exception(void) {
     if (put_off) {
         PyErr_WriteUnraisable(NULL);
         return;
@@ -110,8 +102,7 @@ void ferpy_put_off_exception(void)
     put_off_thread = PyThread_get_thread_ident();
 }
 
-void ferpy_keep_put_off(fer_loop *loop)
-{
+void ferpy_keep_put_off(fer_loop *loop) {
     if (!put_off || !loop || PyThread_get_thread_ident() != put_off_thread) {
         return;
     }
@@ -122,8 +113,7 @@ void ferpy_keep_put_off(fer_loop *loop)
     ferpy_keep_exception(loop, Py_None);
 }
 
-PyObject *ferpy_take_exception(fer_loop *loop)
-{
+PyObject *ferpy_take_exception(fer_loop *loop) {
     PyObject *key = PyLong_FromVoidPtr(loop);
     PyObject *exception = key && kept ? PyDict_GetItemWithError(kept, key) : NULL;
 

@@ -3,8 +3,7 @@
 
 #include "ferpy.h"
 
-int ferpy_text(PyObject *object, PyObject **bytes)
-{
+int ferpy_text(PyObject *object, PyObject **bytes) {
     PyObject *text = PyOS_FSPath(object);
 
     *bytes = NULL;
@@ -20,8 +19,7 @@ int ferpy_text(PyObject *object, PyObject **bytes)
     return *bytes ? 0 : -1;
 }
 
-int ferpy_address(PyObject *bytes, char **text)
-{
+int ferpy_address(PyObject *bytes, char **text) {
     Py_ssize_t size;
 
     if (PyBytes_AsStringAndSize(bytes, text, &size) < 0) {
@@ -34,8 +32,7 @@ int ferpy_address(PyObject *bytes, char **text)
     return 0;
 }
 
-int ferpy_host(PyObject *object, PyObject **held, char **text)
-{
+int ferpy_host(PyObject *object, PyObject **held, char **text) {
     *held = NULL;
     *text = NULL;
     if (object == Py_None) {

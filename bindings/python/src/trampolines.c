@@ -6,8 +6,7 @@
  */
 #include "ferpy.h"
 
-void ferpy_on_finalize(void *user)
-{
+void ferpy_on_finalize(void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -16,8 +15,7 @@ void ferpy_on_finalize(void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_finalize_object(void *user)
-{
+void ferpy_on_finalize_object(void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -26,8 +24,7 @@ void ferpy_on_finalize_object(void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_posted(fer_loop *loop, fer_status status, void *user)
-{
+void ferpy_on_posted(fer_loop *loop, fer_status status, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -36,8 +33,7 @@ void ferpy_on_posted(fer_loop *loop, fer_status status, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_notify(fer_loop *loop, void *user)
-{
+void ferpy_on_notify(fer_loop *loop, void *user) {
     PyGILState_STATE gil;
     (void)loop;
     if (!ferpy_enter(&gil)) {
@@ -48,8 +44,7 @@ void ferpy_on_notify(fer_loop *loop, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_connection(fer_handle *listener, fer_status status, void *user)
-{
+void ferpy_on_connection(fer_handle *listener, fer_status status, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -58,8 +53,8 @@ void ferpy_on_connection(fer_handle *listener, fer_status status, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_read(fer_handle *stream, fer_status status, const void *data, size_t size, void *user)
-{
+void ferpy_on_read(fer_handle *stream, fer_status status, const void *data, size_t size,
+                   void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -72,8 +67,7 @@ void ferpy_on_read(fer_handle *stream, fer_status status, const void *data, size
 }
 
 void ferpy_on_read2(fer_handle *pipe, fer_status status, const void *data, size_t size,
-                    fer_kind pending, void *user)
-{
+                    fer_kind pending, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -85,15 +79,14 @@ void ferpy_on_read2(fer_handle *pipe, fer_status status, const void *data, size_
 }
 
 /* What came and from where. An empty datagram may have no data, and is bytes all the same. */
-static PyObject *datagram_arguments(const fer_datagram *datagram)
-{
+static PyObject *datagram_arguments(const fer_datagram *datagram) {
     return Py_BuildValue("(iN(si)i)", (int)FER_OK,
                          PyBytes_FromStringAndSize(datagram->data, (Py_ssize_t)datagram->size),
                          datagram->host, (int)datagram->port, (int)datagram->flags);
 }
 
-void ferpy_on_datagram(fer_handle *udp, fer_status status, const fer_datagram *datagram, void *user)
-{
+void ferpy_on_datagram(fer_handle *udp, fer_status status, const fer_datagram *datagram,
+                       void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -104,8 +97,7 @@ void ferpy_on_datagram(fer_handle *udp, fer_status status, const fer_datagram *d
     ferpy_leave(gil);
 }
 
-void ferpy_on_stream(fer_handle *stream, fer_status status, void *user)
-{
+void ferpy_on_stream(fer_handle *stream, fer_status status, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -114,8 +106,7 @@ void ferpy_on_stream(fer_handle *stream, fer_status status, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_udp(fer_handle *udp, fer_status status, void *user)
-{
+void ferpy_on_udp(fer_handle *udp, fer_status status, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -124,8 +115,7 @@ void ferpy_on_udp(fer_handle *udp, fer_status status, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_handle_closed(fer_handle *handle, void *user)
-{
+void ferpy_on_handle_closed(fer_handle *handle, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -134,8 +124,7 @@ void ferpy_on_handle_closed(fer_handle *handle, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_channel_connected(fer_channel *channel, fer_status status, void *user)
-{
+void ferpy_on_channel_connected(fer_channel *channel, fer_status status, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -145,8 +134,7 @@ void ferpy_on_channel_connected(fer_channel *channel, fer_status status, void *u
 }
 
 /* A list of bytes; NULL with an exception set. */
-static PyObject *payloads(const fer_message *messages, size_t count)
-{
+static PyObject *payloads(const fer_message *messages, size_t count) {
     PyObject *list = PyList_New((Py_ssize_t)count);
 
     for (size_t i = 0; list && i < count; i++) {
@@ -160,8 +148,7 @@ static PyObject *payloads(const fer_message *messages, size_t count)
 }
 
 void ferpy_on_messages(fer_channel *channel, fer_status status, const fer_message *messages,
-                       size_t count, void *user)
-{
+                       size_t count, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -172,8 +159,7 @@ void ferpy_on_messages(fer_channel *channel, fer_status status, const fer_messag
     ferpy_leave(gil);
 }
 
-void ferpy_on_sent(fer_channel *channel, fer_status status, void *user)
-{
+void ferpy_on_sent(fer_channel *channel, fer_status status, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -182,8 +168,7 @@ void ferpy_on_sent(fer_channel *channel, fer_status status, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_drain(fer_channel *channel, void *user)
-{
+void ferpy_on_drain(fer_channel *channel, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -192,8 +177,7 @@ void ferpy_on_drain(fer_channel *channel, void *user)
     ferpy_leave(gil);
 }
 
-void ferpy_on_channel_closed(fer_channel *channel, fer_status status, void *user)
-{
+void ferpy_on_channel_closed(fer_channel *channel, fer_status status, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;
@@ -203,8 +187,7 @@ void ferpy_on_channel_closed(fer_channel *channel, fer_status status, void *user
 }
 
 /* What a server's callback is called with. The channel's reference goes with it, or is dropped. */
-static PyObject *server_arguments(fer_status status, fer_channel *channel)
-{
+static PyObject *server_arguments(fer_status status, fer_channel *channel) {
     if (!channel) {
         return Py_BuildValue("(iO)", (int)status, Py_None);
     }
@@ -217,8 +200,7 @@ static PyObject *server_arguments(fer_status status, fer_channel *channel)
 }
 
 void ferpy_on_server_channel(fer_server *server, fer_status status, fer_channel *channel,
-                             void *user)
-{
+                             void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         fer_channel_unref(channel);
@@ -228,8 +210,7 @@ void ferpy_on_server_channel(fer_server *server, fer_status status, fer_channel 
     ferpy_leave(gil);
 }
 
-void ferpy_on_server_closed(fer_server *server, void *user)
-{
+void ferpy_on_server_closed(fer_server *server, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {
         return;

@@ -100,9 +100,9 @@ FER_API fer_status fer_sync_receive(fer_channel *channel, int64_t timeout_ms, fe
  * Thread: any, one at a time.
  * Callbacks: may be called from any callback, which then waits.
  * @return FER_OK: everything was flushed, and the peer said goodbye. FER_ETIMEDOUT: it did not in
- *         time. FER_EINTR: not closed yet, call again. FER_EOF is never returned. FER_ECONNRESET,
- *         FER_EPROTO: why the channel had ended before. FER_EINVAL; FER_ENOTSUP on a channel that is on a loop;
- *         FER_EBUSY; FER_EFORK.
+ *         time. FER_EINTR: not closed yet, call again. FER_ECONNRESET, FER_EPROTO, FER_EPIPE,
+ *         FER_EMSGSIZE, FER_ENOMEM: why the channel had ended before. FER_EINVAL; FER_ENOTSUP on a
+ *         channel that is on a loop; FER_EBUSY; FER_EFORK.
  * Seed: aea `IPCChannelClient.close`.
  */
 FER_API fer_status fer_sync_close(fer_channel *channel, int64_t timeout_ms);

@@ -15,7 +15,16 @@ WORKER = [sys.executable, "-u", str(ROOT / "examples" / "python" / "hand_over_wo
 def fetch(address: str) -> "tuple[int, str]":
     """The status and the body that a client gets."""
     done = subprocess.run(
-        ["curl", "--silent", "--show-error", "--max-time", str(PATIENCE), "--write-out", "%{http_code}", address],
+        [
+            "curl",
+            "--silent",
+            "--show-error",
+            "--max-time",
+            str(PATIENCE),
+            "--write-out",
+            "%{http_code}",
+            address,
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -370,6 +370,13 @@ test('destroy tells every pass that waits, and lets the handle go', isolated(asy
   await close(b);
 }));
 
+test('an exception in a listener of handles is not caught, and costs nothing', isolated(async () => {
+  const { code, stdout, stderr } = await run('throwing_handle.js');
+  assert.equal(stderr, '');
+  assert.equal(stdout, 'data one, caught in handle, caught in callback, handle udp, data two, caught in message\n');
+  assert.equal(code, 0);
+}));
+
 test('no room for a descriptor is a typed error', isolated(async () => {
   const { code, stdout, stderr } = await run('nofile.js');
   assert.equal(stderr, '');

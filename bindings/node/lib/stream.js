@@ -231,9 +231,12 @@ class Stream extends withHandle(Duplex) {
   #onRead(number, data, pending) {
     if (this.destroyed) return;
     if (number === 0) {
-      if (pending !== 0) this._received();
-      // A listener may have destroyed it.
-      if (!this.destroyed && !this.push(data) && this.#reading) this.#stopReading();
+      try {
+        if (pending !== 0) this._received();
+      } finally {
+        // A listener may have thrown, which must not cost the data, or have destroyed the stream.
+        if (!this.destroyed && !this.push(data) && this.#reading) this.#stopReading();
+      }
       return;
     }
     this.#reading = false;

@@ -40,7 +40,7 @@ class Inbox:
     """Reads a stream: the bytes that came, and the name of the status at the end."""
 
     def __init__(self, stream: ferrule.Stream) -> None:
-        self.data = b""
+        self.data = bytearray()
         self.end: str | None = None
         stream.start_read(self._on_read)
 
@@ -55,7 +55,7 @@ class Catcher:
     """Reads a pipe with ipc, and takes the handles that come, unless it is told to leave them."""
 
     def __init__(self, pipe: ferrule.Pipe, take: bool = True) -> None:
-        self.data = b""
+        self.data = bytearray()
         self.kinds: list[int] = []
         self.handles: list[Any] = []
         self.end: str | None = None

@@ -494,7 +494,7 @@ def test_dropped_without_close() -> None:
         tcp = ferrule.TCP(loop)
         tcp.bind(HERE)
         address = tcp.getsockname()
-        with pytest.warns(ResourceWarning, match="unclosed tcp <ferrule.TCP open"):
+        with pytest.warns(ResourceWarning, match="unclosed tcp at"):
             del tcp
             gc.collect()
         loop.run()

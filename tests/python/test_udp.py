@@ -378,7 +378,7 @@ def test_what_a_callback_raises_comes_out_of_run(loop: ferrule.Loop, where: str)
 def test_dropped_without_close() -> None:
     with ferrule.Loop() as loop:
         udp = bound(loop)
-        with pytest.warns(ResourceWarning, match="unclosed udp <ferrule.UDP open"):
+        with pytest.warns(ResourceWarning, match="unclosed udp at"):
             del udp
             gc.collect()
         loop.run()

@@ -1,0 +1,36 @@
+// Handles and what they are passed as: this must compile as it stands.
+import * as dgram from 'node:dgram';
+import * as net from 'node:net';
+import { Credentials, HandleType, InetAddress, Passable, Pipe, TCP, UDP } from 'ferrule';
+
+async function use(): Promise<void> {
+  const [a, b]: [Pipe, Pipe] = Pipe.pair({ ipc: true, allowHalfOpen: true });
+  const listener: TCP = new TCP().bind('::1', 0, { ipv6Only: true, reusePort: false }).listen(10, () => {});
+  const address: InetAddress = listener.getsockname();
+  const client: TCP = await new TCP().connect(address.port, address.address, { timeout: 5 });
+  client.setNoDelay().setKeepAlive(true, 5).write('x');
+  const accepted: TCP = listener.accept();
+  const passed: Passable[] = [a, client, new UDP(), new net.Socket(), net.createServer(), dgram.createSocket('udp4'), 3];
+  for (const handle of passed) a.writeHandle('h', handle, { keepOpen: true }, (error: Error | null) => error?.message);
+  a.writeHandle(Buffer.from('h'), client, () => {});
+  const type: HandleType | null = b.pendingHandleType;
+  const tcp: TCP = b.accept(new TCP());
+  const pipe: Pipe = b.accept();
+  const fd: number = type === 'other' ? b.acceptFd() : tcp.detach();
+  const who: Credentials = pipe.peerCredentials();
+  const pid: number | null = who.pid;
+  pipe.sendBufferSize = pipe.receiveBufferSize + b.pendingCount;
+  const socket: net.Socket = accepted.toSocket({ allowHalfOpen: true });
+  const server: net.Server = listener.toServer((other) => other.end());
+  const udp = new UDP().open(fd).startReceiving();
+  udp.on('message', (data, { port, truncated }) => udp.send([data, 'x'], port, (error) => [error?.code, truncated, pid]));
+  const sent: boolean = udp.connect(1).trySend('x');
+  const native: dgram.Socket = udp.toDgram({ recvBufferSize: 1000 });
+  // @ts-expect-error: a channel cannot be passed
+  a.writeHandle('h', {});
+  // @ts-expect-error: TCP has no names
+  listener.chmod(0o600);
+  void [socket, server, sent, native, b.ipc, b.hasRef()];
+}
+
+void use;

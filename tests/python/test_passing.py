@@ -7,6 +7,7 @@ import os
 import resource
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from ferrule.errno import FER_ECANCELED
 from handles import Catcher, Inbox, answer_once, closing, connected_tcp, run_until, status_of
 from support import Child, descriptors
+from test_lifetime import grows
 
 HERE = ("127.0.0.1", 0)
 MANY = 100_000 if os.environ.get("FERRULE_TEST_LONG") else 5_000
@@ -453,6 +455,41 @@ def test_many_handles_taken_and_closed() -> None:
         for handle in (one, other, udp):
             handle.close()
         loop.run()
+
+
+def test_nothing_is_leaked_in_memory() -> None:
+    """Passing, taking, what goes wrong with both, and what is closed before it is done."""
+
+    def action() -> None:
+        with ferrule.Loop() as loop:
+            one, other = ferrule.Pipe.pair(loop, ipc=True)
+            udp, tcp = bound_udp(loop), ferrule.TCP(loop)
+            tcp.bind(HERE)
+            catcher = Catcher(other)
+            for handle in (udp, tcp, one, other, 0, -1, None, "udp"):
+                for data in ([b"hello"] * 10, b"", "text"):
+                    try:
+                        one.write(data, lambda pipe, error: None, handle)  # type: ignore[arg-type]
+                    except (ferrule.Error, TypeError):
+                        assert handle is not udp or data != [b"hello"] * 10
+            run_until(loop, lambda: len(catcher.handles) == 4)
+            assert catcher.kinds == [ferrule.UV_UDP, ferrule.UV_TCP, ferrule.UV_NAMED_PIPE, ferrule.UV_FILE]
+            os.close(catcher.handles.pop())
+            catcher.handles.pop().to_socket().close()
+            assert one.peer_credentials().pid == os.getpid()
+            catcher.handles[0].start_recv(lambda *arguments: loop.stop())
+            for address in (udp.getsockname(), ("nowhere", 1), ("127.0.0.1", "x"), None):
+                try:
+                    udp.send(address, [b"ping"] * 10, lambda udp, error: None)  # type: ignore[arg-type]
+                except (ferrule.Error, TypeError):
+                    assert address != udp.getsockname()
+            loop.run()
+            one.write(bytes(1 << 20))
+            one.write(b"h", lambda pipe, error: None, udp)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        assert grows(action) < 50
 
 
 # --- Floods and limits -----------------------------------------------------------------------------------------

@@ -90,6 +90,7 @@ static int make_reserve(const fer__sendq *queue, fer__pool *pool, const struct i
 static fer__segment *append_segment(fer__sendq *queue, fer__reserve *reserve, int with_block) {
     fer__segment **at = &reserve->segments;
     fer__segment *segment;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the reserve was filled for this. */
     while (((*at)->block != NULL) != with_block)
         at = &(*at)->next;
     segment = *at;
@@ -155,6 +156,7 @@ static void consume(fer__sendq *queue, fer__pool *pool, size_t size) {
     queue->queued -= size;
     while (size > 0 || (queue->head != NULL && queue->head->size == 0)) {
         fer__segment *head = queue->head;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the kernel takes no more than was given. */
         if (size < head->size) {
             head->data += size;
             head->size -= size;

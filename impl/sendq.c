@@ -222,13 +222,29 @@ static void append_sent(fer__sendq *queue, fer__reserve *reserve, void (*cb)(voi
     queue->sent_tail = sent;
 }
 
+uint8_t *fer__sendq_room(fer__sendq *queue, size_t size) {
+    fer__segment *tail = queue->tail;
+    uint8_t *room;
+    if (tail == NULL || tail->block == NULL || tail->room < size)
+        return NULL;
+    room = tail->block + (FER__BLOCK_SIZE - tail->room);
+    tail->size += size;
+    tail->room -= size;
+    queue->queued += size;
+    return room;
+}
+
 /* Small pieces that fit behind what waits need no preparation. */
 static int append_small(fer__sendq *queue, const struct iovec *parts, size_t count, size_t size) {
+    uint8_t *room = fer__sendq_room(queue, size);
     size_t i;
-    if (queue->tail == NULL || queue->tail->block == NULL || queue->tail->room < size)
+    if (room == NULL)
         return 0;
-    for (i = 0; i < count; i++)
-        append_copy(queue, NULL, parts[i].iov_base, parts[i].iov_len);
+    for (i = 0; i < count; i++) {
+        if (parts[i].iov_len > 0)
+            memcpy(room, parts[i].iov_base, parts[i].iov_len);
+        room += parts[i].iov_len;
+    }
     return 1;
 }
 

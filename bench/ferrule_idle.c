@@ -67,13 +67,17 @@ static void count_free(void *memory, void *user) {
 static struct usage measure(void) {
     struct mallinfo2 info = mallinfo2();
     struct usage usage;
-    unsigned long total = 0;
-    unsigned long resident = 0;
+    unsigned long resident;
+    char line[128];
+    char *end;
     FILE *file = fopen("/proc/self/statm", "r");
 
-    if (file == NULL || fscanf(file, "%lu %lu", &total, &resident) != 2) {
+    if (file == NULL || fgets(line, sizeof line, file) == NULL) {
         die_errno("/proc/self/statm");
     }
+    /* The second number is what is resident, in pages. */
+    strtoul(line, &end, 10);
+    resident = strtoul(end, NULL, 10);
     fclose(file);
     usage.allocator = allocated;
     usage.malloc = info.uordblks + info.hblkhd;

@@ -21,7 +21,7 @@ static void make_address(struct sockaddr_un *address, const char *path) {
     if (strlen(path) >= sizeof address->sun_path) {
         die(path, "too long");
     }
-    strcpy(address->sun_path, path);
+    memcpy(address->sun_path, path, strlen(path) + 1);
 }
 
 static int make_socket(void) {

@@ -90,8 +90,7 @@ struct fer_channel {
 /** Check options, and fill in the defaults. */
 fer_status fer__channel_options_check(fer_channel_options *options);
 
-fer_status fer__channel_new(fer_loop *loop, const fer_channel_options *options,
-                            fer_channel **channel);
+fer_status fer__channel_new(fer_loop *loop, const fer_channel_options *options, fer_channel **out);
 
 /** Watch the descriptor for what the channel is about. */
 fer_status fer__channel_watch(fer_channel *channel);
@@ -106,11 +105,11 @@ void fer__channel_hold_loop(fer_channel *channel, int hold);
 
 fer_status fer__channel_connect(fer_loop *loop, const char *address,
                                 const fer_channel_options *options, fer_channel_connected_cb opened,
-                                void *user, fer_channel **channel);
+                                void *user, fer_channel **out);
 
 /** Begin on a descriptor that was accepted; the channel owns it, also when this fails. */
 fer_status fer__channel_accept(fer_loop *loop, const fer_channel_options *options, fer__fd fd,
-                               fer_channel_connected_cb opened, void *user, fer_channel **channel);
+                               fer_channel_connected_cb opened, void *user, fer_channel **out);
 
 /** The descriptor is readable while the peer has not said hello. */
 void fer__channel_read_hello(fer_channel *channel);

@@ -17,9 +17,7 @@ static void end(fer_channel *channel, fer_status status) {
     channel->ended = 1;
     channel->end = status;
     fer__intake_drop(&channel->in, &channel->object.loop->pool);
-    if (status == FER_EOF)
-        fer__channel_say_goodbye(channel);
-    else
+    if (status != FER_EOF)
         fer__channel_break(channel, status);
 }
 
@@ -112,6 +110,9 @@ void fer__channel_read_ready(fer_channel *channel) {
         deliver(channel);
         if (status == FER_OK)
             continue;
+        /* Only now: the answer says that the receiver has everything. */
+        if (status == FER_EOF && !channel->torn)
+            fer__channel_say_goodbye(channel);
         if (status != FER_EAGAIN && channel->receiver.cb != NULL &&
             channel->object.state == FER__OPEN) {
             fer__fail_kept(status, &detail);

@@ -105,6 +105,30 @@ static fer_status push(fer_channel *channel, const struct iovec *iov, size_t cou
     return FER_OK;
 }
 
+/* The usual way of a small message in a busy turn: straight to behind the one before it. */
+static int gather(fer_channel *channel, const fer_bytes *parts, size_t count, size_t size) {
+    fer__header header = {FER__FRAME_MESSAGE, 0, (uint32_t)size};
+    size_t whole = fer__header_size((fer_wire)channel->wire) + size;
+    uint8_t *room;
+    size_t i;
+    if (is_now(channel, whole))
+        return 0;
+    room = fer__sendq_room(&channel->out, whole);
+    if (room == NULL)
+        return 0;
+    room += fer__header_encode((fer_wire)channel->wire, &header, room);
+    for (i = 0; i < count; i++) {
+        if (parts[i].size > 0)
+            memcpy(room, parts[i].data, parts[i].size);
+        room += parts[i].size;
+    }
+    if (!channel->blocked)
+        fer__object_due(&channel->object);
+    if (channel->out.queued >= channel->high_water)
+        channel->above = 1;
+    return 1;
+}
+
 fer_status fer__channel_send(fer_channel *channel, const fer_bytes *parts, size_t count,
                              fer_sent_cb cb, void *user) {
     struct iovec room[PARTS_ON_STACK + 1];
@@ -119,6 +143,8 @@ fer_status fer__channel_send(fer_channel *channel, const fer_bytes *parts, size_
     status = can_send(channel, size);
     if (status != FER_OK)
         return status;
+    if (cb == NULL && size <= FER__COPY_MAX && gather(channel, parts, count, (size_t)size))
+        return FER_OK;
     if (count > PARTS_ON_STACK)
         iov = count < SIZE_MAX / sizeof *iov ? fer__malloc((count + 1) * sizeof *iov) : NULL;
     if (iov == NULL)

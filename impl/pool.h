@@ -37,7 +37,7 @@ void fer__pool_free(fer__pool *pool);
 
 /** A node with undefined content; NULL on no memory. */
 void *fer__pool_node(fer__pool *pool);
-void fer__pool_give_node(fer__pool *pool, void *node);
+void fer__pool_give_node(fer__pool *pool, void *memory);
 
 /** A block of FER__BLOCK_SIZE bytes; NULL on no memory. */
 uint8_t *fer__pool_block(fer__pool *pool);

@@ -76,6 +76,12 @@ fer_status fer__sendq_pass(fer__sendq *queue, fer__pool *pool, fer__fd fd,
                            const struct iovec *parts, size_t count, unsigned how, fer__fd pass,
                            void (*cb)(void), void *user);
 
+/**
+ * Room for `size` bytes behind what waits, which count as queued from now on; NULL when there is not as
+ * much in one piece.
+ */
+uint8_t *fer__sendq_room(fer__sendq *queue, size_t size);
+
 /** Write until the queue is empty (FER_OK) or the kernel takes no more (FER_EAGAIN). */
 fer_status fer__sendq_write(fer__sendq *queue, fer__pool *pool, fer__fd fd);
 

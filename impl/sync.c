@@ -234,6 +234,17 @@ static fer_status wait_and_read(fer_channel *channel, int64_t timeout_ms) {
     return (wait.ready & FER__WAIT_READ) != 0 ? fer__channel_read(channel, 0) : FER_OK;
 }
 
+/* The caller has everything that came: now the peer's goodbye can be answered. */
+static fer_status ended(fer_channel *channel) {
+    fer__detail detail;
+    if (channel->end == FER_EOF) {
+        fer__channel_say_goodbye(channel);
+        return fer__fail_plain(FER_EOF);
+    }
+    fer__detail_keep(&detail);
+    return fer__fail_kept(channel->end, &detail);
+}
+
 fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_message *message) {
     fer_loop *loop = channel->object.loop;
     size_t *next = &channel->blocking->next;
@@ -248,7 +259,7 @@ fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_messa
     while (*next == loop->batch.count) {
         fer_status status;
         if (channel->ended)
-            return fer__fail_plain(channel->end);
+            return ended(channel);
         if (!first)
             left = time_left(limit);
         if (left == 0 && late++ == LATE_READS)
@@ -261,7 +272,7 @@ fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_messa
         fer__sync_settle(loop);
         /* What came before the end of the channel is handed out first. */
         if (status != FER_OK && status != FER_EAGAIN && *next == loop->batch.count)
-            return status;
+            return channel->ended ? ended(channel) : status;
     }
     *message = loop->batch.messages[(*next)++];
     return FER_OK;

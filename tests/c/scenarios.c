@@ -214,7 +214,7 @@ static void open_channels(chat *all) {
 
 /* Sizes that need blocks, bodies that grow, and lists that grow; in one turn and in several. */
 static size_t size_of(int i) {
-    if (i % 55 == 7)
+    if (i % 55 == 0)
         return 300000;
     return i % 50 == 3 ? 20000 : (size_t)i % 90 + 1;
 }

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <uv.h>
+
 enum { MOST_PARTS = 1024 };
 
 static atomic_size_t counts[CALL_COUNT];
@@ -152,4 +154,26 @@ WRAPPED(int, setsockopt, (int fd, int level, int name, const void *value, sockle
 
 WRAPPED(int, poll, (struct pollfd * fds, nfds_t count, int timeout)) {
     return fails(CALL_poll) ? -1 : __real_poll(fds, count, timeout);
+}
+
+/* Those of libuv give the error, and not by errno. */
+
+WRAPPED(int, uv_loop_init, (uv_loop_t * loop)) {
+    return fails(CALL_uv_loop_init) ? -present.error : __real_uv_loop_init(loop);
+}
+
+WRAPPED(int, uv_mutex_init, (uv_mutex_t * mutex)) {
+    return fails(CALL_uv_mutex_init) ? -present.error : __real_uv_mutex_init(mutex);
+}
+
+WRAPPED(int, uv_async_init, (uv_loop_t * loop, uv_async_t *async, uv_async_cb cb)) {
+    return fails(CALL_uv_async_init) ? -present.error : __real_uv_async_init(loop, async, cb);
+}
+
+WRAPPED(int, uv_poll_init, (uv_loop_t * loop, uv_poll_t *poll, int fd)) {
+    return fails(CALL_uv_poll_init) ? -present.error : __real_uv_poll_init(loop, poll, fd);
+}
+
+WRAPPED(int, uv_poll_start, (uv_poll_t * poll, int events, uv_poll_cb cb)) {
+    return fails(CALL_uv_poll_start) ? -present.error : __real_uv_poll_start(poll, events, cb);
 }

@@ -1,5 +1,5 @@
 /**
- * Stands between the library and the system: counts its calls, and lets some of them fail or do less.
+ * Stands between the library and the system with libuv: counts calls, and lets some fail or do less.
  *
  * For programs that are linked with --wrap for each of the calls. What the harness itself calls passes
  * through here, too: so watch only while it calls nothing of the kind.
@@ -20,7 +20,12 @@
     X(listen)           \
     X(shutdown)         \
     X(setsockopt)       \
-    X(poll)
+    X(poll)             \
+    X(uv_loop_init)     \
+    X(uv_mutex_init)    \
+    X(uv_async_init)    \
+    X(uv_poll_init)     \
+    X(uv_poll_start)
 
 enum {
 #define SYSTEM_CALL_ENTRY(name) CALL_##name,

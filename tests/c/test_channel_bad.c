@@ -270,6 +270,16 @@ static void a_full_queue_is_waited_for(void **state) {
     for (int i = 0; i < MOST; i++)
         waiting += connected[i].calls == 0;
     assert_true(waiting > 0);
+    /* One that has little time gives up. */
+    noted late = {0};
+    fer_channel *hasty = NULL;
+    options.connect_timeout_ms = 20;
+    assert_int_equal(
+        fer_channel_connect(loop, address_of("s"), &options, note_connected, &late, &hasty),
+        FER_OK);
+    harness_run_until(loop, &late.calls);
+    assert_int_equal(late.status, FER_ETIMEDOUT);
+    fer_channel_unref(hasty);
     for (int i = 0; i < MOST; i++) {
         while ((clients[i] = accept(listener, NULL, NULL)) < 0)
             run_beside(loop, listener, POLLIN);
@@ -283,6 +293,33 @@ static void a_full_queue_is_waited_for(void **state) {
     end_loop(loop);
     raw_close(listener);
     assert_int_equal(unlink(harness_path("s")), 0);
+}
+
+static void what_connects_need_not_hold_the_loop(void **state) {
+    (void)state;
+    fer_loop *loop = NULL;
+    fer_channel *channels[2];
+    noted connected[2] = {{0}, {0}};
+    fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
+    options.connect_timeout_ms = 20;
+    assert_int_equal(fer_loop_new(&loop), FER_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(fer_channel_connect(loop, address_of("none"), &options, note_connected,
+                                             &connected[i], &channels[i]),
+                         FER_OK);
+    assert_int_equal(fer_channel_hold_loop(channels[0], 0), FER_OK);
+    assert_true(fer_loop_is_alive(loop));
+    assert_int_equal(fer_channel_hold_loop(channels[1], 0), FER_OK);
+    assert_false(fer_loop_is_alive(loop));
+    assert_int_equal(fer_loop_run(loop), FER_OK);
+    assert_int_equal(connected[0].calls + connected[1].calls, 0);
+    assert_int_equal(fer_channel_hold_loop(channels[1], 1), FER_OK);
+    assert_int_equal(fer_loop_run(loop), FER_OK);
+    assert_int_equal(connected[1].calls, 1);
+    assert_int_equal(connected[1].status, FER_ENOENT);
+    fer_channel_unref(channels[0]);
+    fer_channel_unref(channels[1]);
+    end_loop(loop);
 }
 
 static void no_descriptors(void **state) {
@@ -307,9 +344,13 @@ static void no_descriptors(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        HARNESS_TEST(options_are_checked),     HARNESS_TEST(arguments_of_calls_are_checked),
-        HARNESS_TEST(addresses_are_checked),   HARNESS_TEST(nobody_listens),
-        HARNESS_TEST(a_server_may_come_later), HARNESS_TEST(a_full_queue_is_waited_for),
+        HARNESS_TEST(options_are_checked),
+        HARNESS_TEST(arguments_of_calls_are_checked),
+        HARNESS_TEST(addresses_are_checked),
+        HARNESS_TEST(nobody_listens),
+        HARNESS_TEST(a_server_may_come_later),
+        HARNESS_TEST(a_full_queue_is_waited_for),
+        HARNESS_TEST(what_connects_need_not_hold_the_loop),
         HARNESS_TEST(no_descriptors),
     };
     return HARNESS_MAIN("channel_bad", tests, NULL, argc, argv);

@@ -372,6 +372,67 @@ static void a_flood_leaves_room_for_others(void **state) {
     inbox_free(&box);
 }
 
+/* Who sends again as soon as the kernel has the last leaves room, too. */
+
+typedef struct pump {
+    size_t sent;
+    size_t posted;
+    noted written;
+} pump;
+
+static const fer_bytes drop_of_water = {"x", 1};
+
+static void send_again(fer_channel *channel, fer_status status, void *user) {
+    pump *one = user;
+    if (status == FER_OK && ++one->sent < 100000)
+        assert_int_equal(fer_channel_send(channel, &drop_of_water, 1, NULL, 0, send_again, one),
+                         FER_OK);
+}
+
+static void write_again(fer_handle *pipe, fer_status status, void *user) {
+    pump *one = user;
+    if (status == FER_OK && ++one->sent < 100000)
+        assert_int_equal(fer_stream_write(pipe, &drop_of_water, 1, write_again, one), FER_OK);
+}
+
+static void post_again(fer_loop *loop, fer_status status, void *user) {
+    pump *one = user;
+    if (status == FER_OK && ++one->posted < 100)
+        assert_int_equal(fer_loop_post(loop, post_again, one), FER_OK);
+}
+
+static void completions_that_send_again_leave_room_for_others(void **state) {
+    (void)state;
+    duo ends;
+    inbox box = {0};
+    inbox bytes = {0};
+    pump one = {0, 0, {0}};
+    fer_handle *pipes[2];
+    duo_open(&ends, NULL, NULL);
+    assert_int_equal(fer_channel_receive(ends.served, inbox_messages, &box, inbox_finalized),
+                     FER_OK);
+    assert_int_equal(fer_channel_send(ends.client, &drop_of_water, 1, NULL, 0, send_again, &one),
+                     FER_OK);
+    assert_int_equal(fer_loop_post(ends.loop, post_again, &one), FER_OK);
+    run_until_count(ends.loop, &one.posted, 100);
+    assert_true(one.sent < 100000);
+    run_until_count(ends.loop, &box.count, 100000);
+
+    memset(&one, 0, sizeof one);
+    pipe_pair(ends.loop, pipes);
+    assert_int_equal(fer_stream_read_start(pipes[1], inbox_read, &bytes, inbox_finalized), FER_OK);
+    assert_int_equal(fer_stream_write(pipes[0], &drop_of_water, 1, write_again, &one), FER_OK);
+    assert_int_equal(fer_loop_post(ends.loop, post_again, &one), FER_OK);
+    run_until_count(ends.loop, &one.posted, 100);
+    assert_true(one.sent < 100000);
+    run_until_count(ends.loop, &bytes.size, 100000);
+    fer_handle_unref(pipes[0]);
+    fer_handle_unref(pipes[1]);
+    duo_close(&ends);
+    inbox_free(&box);
+    inbox_free(&bytes);
+}
+
 /* What it costs. */
 
 static void steady_traffic_allocates_nothing(void **state) {
@@ -410,6 +471,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(nothing_is_lost_while_paused),
         HARNESS_TEST(the_end_waits_while_paused),
         HARNESS_TEST(a_flood_leaves_room_for_others),
+        HARNESS_TEST(completions_that_send_again_leave_room_for_others),
         HARNESS_TEST(steady_traffic_allocates_nothing),
     };
     const harness_helper helpers[] = {{"flood", flood}, {NULL, NULL}};

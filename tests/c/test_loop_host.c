@@ -287,6 +287,7 @@ static void a_borrowed_loop_is_not_the_callers_to_run(void **state) {
     assert_int_equal(fer_loop_adopt(loop), FER_ENOTSUP);
     assert_int_equal(fer_loop_close(loop), FER_ENOTSUP);
     assert_int_equal(fer_loop_stop(loop), FER_OK);
+    assert_int_equal(fer_loop_fail(loop, FER_ECALLBACK), FER_OK);
     /* It does not keep its host from ending. */
     assert_int_equal(uv_run(&uv, UV_RUN_DEFAULT), 0);
     assert_int_equal(fer_loop_detach(loop, (fer_detached_cb)NULL, NULL), FER_OK);

@@ -376,11 +376,18 @@ static void try_write_takes_what_the_kernel_takes(void **state) {
     raw_receive_beside(loop, raw, got, large - 1);
     assert_int_equal(fer_stream_try_write(pipe, pieces, 200, &written), FER_OK);
     assert_int_equal(written, 1);
+    for (int i = 0; i < 200; i++)
+        pieces[i] = ahead;
+    assert_int_equal(fer_stream_try_write(pipe, pieces, 200, &written), FER_OK);
+    assert_in_range(written, 1, 200);
     free(got);
     free(data);
+    raw_close(raw);
+    status = fer_stream_try_write(pipe, &ahead, 1, &written);
+    assert_true(status == FER_EPIPE || status == FER_ECONNRESET);
+    assert_false(fer_stream_is_writable(pipe));
     fer_handle_unref(pipe);
     end_loop(loop);
-    raw_close(raw);
 }
 
 /* Reading. */

@@ -132,6 +132,34 @@ static void a_send_that_runs_out_of_time_is_accepted(void **state) {
     }
 }
 
+static void small_messages_fill_the_kernel(void **state) {
+    (void)state;
+    fer_channel *channel = NULL;
+    uint8_t data[100];
+    uint8_t got[108];
+    const fer_bytes bytes = {data, sizeof data};
+    unsigned accepted = 0;
+    fer_status status = FER_OK;
+    int raw = sync_and_raw(&channel, NULL);
+    while (status == FER_OK) {
+        fill(data, sizeof data, accepted);
+        status = fer_sync_send(channel, &bytes, 1, 0);
+        accepted += status != FER_EAGAIN;
+    }
+    assert_int_equal(status, FER_ETIMEDOUT);
+    assert_int_equal(fer_sync_send(channel, &bytes, 1, 0), FER_EAGAIN);
+    memset(data, 0, sizeof data);
+    for (unsigned i = 0; i < accepted; i++) {
+        if (i == accepted - 1)
+            assert_int_equal(fer_sync_flush(channel, -1), FER_OK);
+        raw_receive(raw, got, sizeof got);
+        assert_filled(got + 8, 100, i);
+    }
+    assert_int_equal(raw_try_receive(raw, got, 1), -1);
+    fer_channel_unref(channel);
+    raw_close(raw);
+}
+
 /* Receiving also sends what is left, so that two peers that both send do not wait for ever. */
 static void receiving_sends_what_is_left(void **state) {
     (void)state;
@@ -432,6 +460,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(receiving_has_a_limit),
         HARNESS_TEST(a_send_that_runs_out_of_time_is_accepted),
+        HARNESS_TEST(small_messages_fill_the_kernel),
         HARNESS_TEST(receiving_sends_what_is_left),
         HARNESS_TEST(connecting_has_limits),
         HARNESS_TEST(a_signal_ends_each_wait),

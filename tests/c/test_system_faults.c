@@ -35,7 +35,10 @@ static const trouble troubles[] = {
     {CALL_socket, ENOBUFS, 0, 1},       {CALL_bind, EACCES, 0, 1},
     {CALL_bind, ENOSPC, 0, 1},          {CALL_listen, EADDRINUSE, 0, 1},
     {CALL_shutdown, ENOTCONN, 0, 1},    {CALL_setsockopt, ENOBUFS, 0, 0},
-    {CALL_poll, EINTR, 1, 0},
+    {CALL_poll, EINTR, 1, 0},           {CALL_uv_loop_init, EMFILE, 0, 0},
+    {CALL_uv_mutex_init, ENOMEM, 0, 0}, {CALL_uv_async_init, EMFILE, 0, 0},
+    {CALL_uv_poll_init, EEXIST, 0, 0},  {CALL_uv_poll_init, ENOMEM, 0, 0},
+    {CALL_uv_poll_start, ENOMEM, 0, 0},
 };
 
 enum { TROUBLES = sizeof troubles / sizeof troubles[0] };

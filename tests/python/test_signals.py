@@ -12,7 +12,7 @@ from typing import Any
 
 import ferrule
 import pytest
-from support import Child, hello, raw_connect, raw_listener
+from support import Child, hello, path_of, raw_connect, raw_listener
 
 
 @pytest.fixture
@@ -283,3 +283,36 @@ def test_nothing_is_lost_or_sent_twice_through_signals(address: str, handled: li
         assert (code, errors) == (0, "")
         assert output == f"{[1000000 + number for number in range(20)]}\n"
     assert len(handled) == 3
+
+
+def test_ctrl_c_is_not_lost_as_objects_are_let_go(address: str) -> None:
+    """What the handler of a signal raises in a destructor that is written in Python is lost."""
+    child = """
+        import sys, ferrule
+        def on_read(client, data, error):
+            if data is None:
+                client.close()
+            else:
+                client.write(data)
+        def on_connection(server, error):
+            client = ferrule.Pipe(server.loop)
+            server.accept(client)
+            client.start_read(on_read)
+        loop = ferrule.Loop()
+        server = ferrule.Pipe(loop)
+        server.bind(sys.argv[1])
+        server.listen(on_connection)
+        print("ready")
+        loop.run()
+    """
+    for _ in range(8):
+        with Child(child, path_of(address)) as process:
+            assert process.line() == "ready"
+            with raw_connect(address) as raw:
+                raw.sendall(b"x")
+                raw.recv(1)
+            # The child closes its end, and lets it go, just as the signal comes.
+            process.process.send_signal(signal.SIGINT)
+            code, output, errors = process.end()
+        assert (code, output) == (-signal.SIGINT, "")
+        assert "KeyboardInterrupt" in errors

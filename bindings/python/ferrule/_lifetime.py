@@ -64,8 +64,8 @@ def dispose(loop: _LoopPointer) -> None:
     except (error.ClosedError, error.ForkError):
         pass  # Closed before, or the parent's: there is nothing to end here.
     except error.Error as failure:
-        # FER_EBUSY at the end of the interpreter: a daemon thread still runs it.
-        if sys.is_finalizing() or failure.code != _ferrule.FER_EBUSY:
+        # FER_EBUSY: it is the end of the interpreter, and a daemon thread still runs it.
+        if failure.code != _ferrule.FER_EBUSY:
             report(failure, loop)
 
 

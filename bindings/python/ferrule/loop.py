@@ -31,6 +31,7 @@ class Loop:
     """
 
     _default: ClassVar[Loop | None] = None
+    _parents: ClassVar[Loop | None] = None
     _default_lock: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self) -> None:
@@ -90,6 +91,7 @@ class Loop:
         try:
             with self._wakeup_for(waits):
                 function(*arguments)
+            _ferrule.ferpy_check_signals()
             return
         except error.CallbackError:
             raised = _ferrule.ferpy_take_exception(self._c)
@@ -236,7 +238,8 @@ class Loop:
 
 
 def _after_fork() -> None:
-    Loop._default = None
+    # The parent's is kept, so that the child does not complain of it when it is dropped.
+    Loop._parents, Loop._default = Loop._default, None
     Loop._default_lock = threading.Lock()
 
 

@@ -30,8 +30,11 @@ void ferpy_restore_exception(PyObject *exception);
 /** The present exception is for the next callback that has a loop: see ferpy_keep_put_off(). */
 void ferpy_put_off_exception(void);
 
-/** Keep an exception that was put off for the call that runs `loop`, which is this thread's. */
+/** Keep an exception that was put off in this thread for the call that runs `loop`. */
 void ferpy_keep_put_off(fer_loop *loop);
+
+/** Raise an exception that was put off in this thread: 1; 0 when there is none. */
+int ferpy_raise_put_off(void);
 
 /* Bytes (parts.c). */
 

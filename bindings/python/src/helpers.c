@@ -4,7 +4,7 @@
 enum { HOLD_SIZE = 64 * 1024 }; /* from here on, holding a buffer is cheaper than copying it */
 
 PyObject *ferpy_check_signals(void) {
-    if (PyErr_CheckSignals() < 0) {
+    if (ferpy_raise_put_off() || PyErr_CheckSignals() < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

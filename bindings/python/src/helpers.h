@@ -13,7 +13,7 @@ PyObject *ferpy_set_error_factory(PyObject *factory);
 /** Take the exception that a callback of `loop` raised; None when there is none. */
 PyObject *ferpy_take_exception(fer_loop *loop);
 
-/** Run the Python handlers of signals that have arrived. */
+/** Raise what the handler of a signal has raised in a callback, or run the handlers that are due. */
 PyObject *ferpy_check_signals(void);
 
 /** From now on no callback enters Python: the interpreter is about to end. */

@@ -102,15 +102,21 @@ void ferpy_put_off_exception(void) {
     put_off_thread = PyThread_get_thread_ident();
 }
 
-void ferpy_keep_put_off(fer_loop *loop) {
-    if (!put_off || !loop || PyThread_get_thread_ident() != put_off_thread) {
-        return;
+int ferpy_raise_put_off(void) {
+    if (!put_off || PyThread_get_thread_ident() != put_off_thread) {
+        return 0;
     }
     PyObject *exception = put_off;
 
     put_off = NULL;
     ferpy_restore_exception(exception);
-    ferpy_keep_exception(loop, Py_None);
+    return 1;
+}
+
+void ferpy_keep_put_off(fer_loop *loop) {
+    if (loop && ferpy_raise_put_off()) {
+        ferpy_keep_exception(loop, Py_None);
+    }
 }
 
 PyObject *ferpy_take_exception(fer_loop *loop) {

@@ -371,10 +371,10 @@ fer_status fer__stream_accept(fer_handle *listener, fer_handle *client) {
         return fer__fail_plain(FER_EISCONN);
     if (listener->ipc != NULL && listener->listener == NULL)
         return fer__ipc_accept(listener, client);
-    if (listener->listener == NULL)
-        return fer__fail(FER_EINVAL, "the stream does not listen");
     if (client->kind != listener->kind)
         return fer__fail(FER_EKIND, "the client is of another kind than the listener");
+    if (listener->listener == NULL)
+        return fer__fail(FER_EINVAL, "the stream does not listen");
     status = fer__listener_take(listener->listener, &fd);
     if (status != FER_OK)
         return fer__fail_plain(status);

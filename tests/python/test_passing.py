@@ -668,7 +668,8 @@ def test_what_cannot_be_accepted(loop: ferrule.Loop, pair: Pair) -> None:
     assert status_of(lambda: pair[1].accept(fresh)) == "FER_EAGAIN"
     assert status_of(pair[1].accept_fd) == "FER_EAGAIN"
     plain, _ = ferrule.Pipe.pair(loop)
-    assert status_of(lambda: plain.accept(fresh)) == "FER_EINVAL"
+    assert status_of(lambda: plain.accept(ferrule.Pipe(loop))) == "FER_EINVAL"
+    assert status_of(lambda: plain.accept(fresh)) == "FER_EKIND"
     assert status_of(plain.accept_fd) == "FER_EINVAL"
     assert status_of(lambda: plain.start_read2(print)) == "FER_EINVAL"
     assert (plain.pending_count, plain.pending_handle_type) == (0, ferrule.UV_UNKNOWN_HANDLE)

@@ -19,10 +19,16 @@ void fer__channel_break(fer_channel *channel, fer_status status) {
     fer__object_due(&channel->object);
 }
 
+/* A drain that was due is not any more: who is told of it must find the channel writable. */
+static void go_above(fer_channel *channel) {
+    channel->above = 1;
+    channel->drained = 0;
+}
+
 /* What follows from the state of the queue after a write, or a send. */
 static void after_write(fer_channel *channel) {
     if (channel->out.queued >= channel->high_water) {
-        channel->above = 1;
+        go_above(channel);
     } else if (channel->above && channel->out.queued <= channel->high_water / 2) {
         channel->above = 0;
         channel->drained = 1;
@@ -125,7 +131,7 @@ static int gather(fer_channel *channel, const fer_bytes *parts, size_t count, si
     if (!channel->blocked)
         fer__object_due(&channel->object);
     if (channel->out.queued >= channel->high_water)
-        channel->above = 1;
+        go_above(channel);
     return 1;
 }
 

@@ -74,6 +74,55 @@ static void fill_up(fer_channel *channel) {
         assert_int_equal(send_bytes(channel, part, PART), FER_OK);
 }
 
+typedef struct again {
+    fer_channel *channel;
+    fer_bytes bytes;
+    int sent;
+    noted drained;
+} again;
+
+static void fill_again(fer_channel *channel, fer_status status, void *user) {
+    again *more = user;
+    assert_int_equal(status, FER_OK);
+    if (more->sent++ == 0)
+        assert_int_equal(fer_channel_send(channel, &more->bytes, 1, NULL, 0, fill_again, more),
+                         FER_OK);
+}
+
+static void note_drain_when_writable(fer_channel *channel, void *user) {
+    again *more = user;
+    assert_true(fer_channel_is_writable(channel));
+    note(&more->drained, FER_OK);
+}
+
+/* A completion comes before the drain that is due with it, and may fill the queue again. */
+static void a_queue_that_is_full_again_does_not_drain(void **state) {
+    enum { SIZE = 4 << 20 };
+    solo half;
+    again more = {NULL, {NULL, 0}, 0, {0}};
+    uint8_t *data = filled(SIZE, 5);
+    uint8_t *room = malloc(SIZE + 8);
+    (void)state;
+    more.bytes = piece(data, SIZE);
+    solo_open(&half, NULL);
+    assert_int_equal(fer_channel_on_drain(half.channel, note_drain_when_writable, &more, NULL),
+                     FER_OK);
+    assert_int_equal(fer_channel_send(half.channel, &more.bytes, 1, NULL, 0, fill_again, &more),
+                     FER_OK);
+    assert_false(fer_channel_is_writable(half.channel));
+    raw_receive_beside(half.loop, half.peer, room, SIZE + 8);
+    harness_run_until(half.loop, &more.sent);
+    assert_false(fer_channel_is_writable(half.channel));
+    more.drained.calls = 0;
+    raw_receive_beside(half.loop, half.peer, room, SIZE + 8);
+    harness_run_until(half.loop, &more.drained.calls);
+    assert_true(fer_channel_is_writable(half.channel));
+    raw_close(half.peer);
+    solo_close(&half);
+    free(room);
+    free(data);
+}
+
 typedef struct drains {
     noted first;
     noted second;
@@ -465,6 +514,7 @@ static void steady_traffic_allocates_nothing(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(above_the_mark_a_sender_waits_for_drain),
+        HARNESS_TEST(a_queue_that_is_full_again_does_not_drain),
         HARNESS_TEST(drain_callbacks_are_replaced),
         HARNESS_TEST(who_waits_for_drain_hears_of_the_end),
         HARNESS_TEST(above_the_cap_nothing_is_accepted),

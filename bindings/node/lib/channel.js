@@ -210,7 +210,11 @@ class Channel extends EventEmitter {
 
   /** Whether more may be sent before waiting for 'drain'. */
   get writable() {
-    return !this.#closing && this.#handle.writable() === 1;
+    if (this.#closing) return false;
+    const writable = this.#handle.writable() === 1;
+    // Who saw this waits for 'drain', whatever send() said last.
+    if (!writable) this.#full = true;
+    return writable;
   }
 
   /** Whether this side is closed, or about to be: nothing can be sent. */

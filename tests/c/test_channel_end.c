@@ -107,6 +107,7 @@ static void close_waits_until_the_peer_has_everything(void **state) {
         fer_channel_unref(half.channel);
         for (int i = 0; i < 3; i++) {
             raw_receive_beside(half.loop, half.peer, got, sizeof large + header);
+            assert_memory_equal(got, wire == 0 ? "\2\0\0\0\0\200\0\0" : "\0\200\0\0", header);
             assert_memory_equal(got + header, large, sizeof large);
         }
         raw_receive_beside(half.loop, half.peer, got, goodbye_size[wire]);

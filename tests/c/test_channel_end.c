@@ -83,6 +83,48 @@ static void after_the_peers_goodbye_sending_is_refused(void **state) {
     assert_int_equal(refused.calls, 0);
 }
 
+static void answer(fer_channel *channel, fer_status status, const fer_message *messages,
+                   size_t count, void *user) {
+    if (status == FER_OK)
+        assert_int_equal(send_bytes(channel, messages[count - 1].data, 1), FER_OK);
+    else
+        note(user, status);
+}
+
+/* The answer to a goodbye says that the receiver had everything, so it comes behind its replies. */
+static void replies_go_out_before_the_goodbye_is_answered(void **state) {
+    (void)state;
+    static const char last[] = "\2\0\0\0\0\0\0\4last\4\0\0\0\0\0\0\0";
+    uint8_t got[17];
+    noted end = {0};
+    solo half;
+    solo_open(&half, NULL);
+    assert_int_equal(fer_channel_receive(half.channel, answer, &end, NULL), FER_OK);
+    raw_send(half.peer, last, 20);
+    harness_run_until(half.loop, &end.calls);
+    assert_int_equal(end.status, FER_EOF);
+    raw_receive_beside(half.loop, half.peer, got, sizeof got);
+    assert_memory_equal(got, "\2\0\0\0\0\0\0\1l\4\0\0\0\0\0\0\0", 17);
+    solo_close(&half);
+    raw_close(half.peer);
+
+    fer_channel *channel = NULL;
+    fer_message message;
+    int raw = sync_and_raw(&channel, NULL);
+    raw_send(raw, last, 20);
+    assert_int_equal(fer_sync_receive(channel, -1, &message), FER_OK);
+    /* Nothing has left yet. */
+    assert_int_equal(raw_try_receive(raw, got, 1), -1);
+    const fer_bytes bytes = {"l", 1};
+    assert_int_equal(fer_sync_send(channel, &bytes, 1, -1), FER_OK);
+    assert_int_equal(fer_sync_receive(channel, -1, &message), FER_EOF);
+    raw_receive(raw, got, sizeof got);
+    assert_memory_equal(got, "\2\0\0\0\0\0\0\1l\4\0\0\0\0\0\0\0", 17);
+    assert_int_equal(fer_sync_send(channel, &bytes, 1, -1), FER_EPIPE);
+    fer_channel_unref(channel);
+    raw_close(raw);
+}
+
 /* Close flushes everything, and reports. */
 static void close_waits_until_the_peer_has_everything(void **state) {
     (void)state;
@@ -107,6 +149,7 @@ static void close_waits_until_the_peer_has_everything(void **state) {
         fer_channel_unref(half.channel);
         for (int i = 0; i < 3; i++) {
             raw_receive_beside(half.loop, half.peer, got, sizeof large + header);
+            assert_memory_equal(got, wire == 0 ? "\2\0\0\0\0\200\0\0" : "\0\200\0\0", header);
             assert_memory_equal(got + header, large, sizeof large);
         }
         raw_receive_beside(half.loop, half.peer, got, goodbye_size[wire]);
@@ -372,6 +415,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(a_goodbye_is_no_death_and_no_message),
         HARNESS_TEST(after_the_peers_goodbye_sending_is_refused),
+        HARNESS_TEST(replies_go_out_before_the_goodbye_is_answered),
         HARNESS_TEST(close_waits_until_the_peer_has_everything),
         HARNESS_TEST(a_close_that_is_not_answered_times_out),
         HARNESS_TEST(a_close_ends_with_the_peer),

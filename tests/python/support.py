@@ -12,9 +12,12 @@ import subprocess
 import sys
 import termios
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
+
+import ferrule
 
 HELLO, MESSAGE, HANDLE, GOODBYE = 1, 2, 3, 4
 
@@ -109,6 +112,20 @@ def receive_exactly(raw: socket.socket, size: int) -> bytes:
             raise EOFError(f"{len(parts)} of {size} bytes")
         parts += part
     return parts
+
+
+@asynccontextmanager
+async def raw_peer(address: str, **options: Any) -> AsyncIterator[tuple[socket.socket, ferrule.Channel]]:
+    """A channel of a server, and the raw socket at its other end, which has said hello."""
+    accepted: asyncio.Queue[ferrule.Channel] = asyncio.Queue()
+    async with ferrule.listen(address, accepted.put_nowait, **options):
+        with raw_connect(address) as raw:
+            raw.sendall(hello())
+            channel = await accepted.get()
+            try:
+                yield raw, channel
+            finally:
+                channel.abort()
 
 
 # --- Processes -------------------------------------------------------------------------------------------------

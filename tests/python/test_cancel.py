@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import ferrule
 import pytest
-from support import frame, hello, message, raw_connect, raw_listener, until
-
-
-@asynccontextmanager
-async def raw_peer(address: str, **options: Any) -> AsyncIterator[tuple[socket.socket, ferrule.Channel]]:
-    """A channel of a server, and the raw socket at its other end, which has said hello."""
-    accepted: asyncio.Queue[ferrule.Channel] = asyncio.Queue()
-    async with ferrule.listen(address, accepted.put_nowait, **options):
-        with raw_connect(address) as raw:
-            raw.sendall(hello())
-            channel = await accepted.get()
-            try:
-                yield raw, channel
-            finally:
-                channel.abort()
+from support import frame, hello, message, raw_listener, raw_peer, until
 
 
 async def cancel(task: asyncio.Future[Any]) -> None:

@@ -8,8 +8,7 @@ import signal
 import socket
 import struct
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from support import (
     path_of,
     raw_connect,
     raw_listener,
+    raw_peer,
     until,
 )
 
@@ -32,20 +32,6 @@ from support import (
 async def echo(channel: ferrule.Channel) -> None:
     async for received in channel:
         await channel.send(received)
-
-
-@asynccontextmanager
-async def raw_peer(address: str, **options: Any) -> AsyncIterator[tuple[socket.socket, ferrule.Channel]]:
-    """A channel of a server, and the raw socket at its other end, which has said hello."""
-    accepted: asyncio.Queue[ferrule.Channel] = asyncio.Queue()
-    async with ferrule.listen(address, accepted.put_nowait, **options):
-        with raw_connect(address) as raw:
-            raw.sendall(hello())
-            channel = await accepted.get()
-            try:
-                yield raw, channel
-            finally:
-                channel.abort()
 
 
 # --- Addresses and names ---------------------------------------------------------------------------------------

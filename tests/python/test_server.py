@@ -112,6 +112,24 @@ async def test_a_block_that_raises_cancels_its_handlers(address: str) -> None:
     channel.abort()
 
 
+async def test_a_handler_that_is_cancelled_before_it_begins(address: str) -> None:
+    begun: list[ferrule.Channel] = []
+
+    async def work(channel: ferrule.Channel) -> None:
+        begun.append(channel)
+
+    def handler(channel: ferrule.Channel) -> Any:
+        asyncio.get_running_loop().call_soon(lambda: [task.cancel() for task in server._handlers])
+        return work(channel)
+
+    async with ferrule.listen(address, handler) as server:
+        channel = await ferrule.connect(address)
+        with pytest.raises(ConnectionResetError):
+            await channel.recv()
+        channel.abort()
+    assert begun == []
+
+
 async def test_serve_forever(address: str) -> None:
     server = await ferrule.listen(address, echo)
     serving = asyncio.ensure_future(server.serve_forever())

@@ -8,6 +8,7 @@ closed, the library's loop is closed too, so that nothing is left over when the 
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
 from collections.abc import Coroutine
 from typing import Any
@@ -35,6 +36,7 @@ class Embedded:
 
     def __init__(self, host: asyncio.AbstractEventLoop) -> None:
         self.c = _ferrule.fer_loop_new()
+        self._thread: int | None = threading.get_ident()
         # The asyncio loop is the key of the map that holds this.
         self._host = weakref.ref(host)
         self._users = 0
@@ -141,9 +143,9 @@ class Embedded:
                 del _embedded[host]
         if self._timer is not None:
             self._timer.cancel()
-        self.dispose()
+        self._dispose()
 
-    def dispose(self) -> None:
+    def _dispose(self) -> None:
         """Close the loop, and whatever is open on it."""
         if not self._ended:
             self._ended = True
@@ -152,7 +154,7 @@ class Embedded:
     def __del__(self) -> None:
         if not hasattr(self, "_ended"):
             return  # It was never made.
-        self.dispose()
+        self._dispose()
         _ferrule.fer_loop_unref(self.c)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+import threading
 import types
 import weakref
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 class Disposable(Protocol):
     """Something that has a loop, or a socket file."""
 
-    def dispose(self) -> None:
+    _thread: int | None
+    """The identity of the thread that it belongs to, if any."""
+
+    def _dispose(self) -> None:
         """End it. Doing it twice is allowed."""
 
 
@@ -64,15 +68,16 @@ def dispose(loop: _LoopPointer) -> None:
     except (error.ClosedError, error.ForkError):
         pass  # Closed before, or the parent's: there is nothing to end here.
     except error.Error as failure:
-        # FER_EBUSY: it is the end of the interpreter, and a daemon thread still runs it.
-        if failure.code != _ferrule.FER_EBUSY:
-            report(failure, loop)
+        report(failure, loop)
 
 
 def _at_exit() -> None:
     _ferrule.ferpy_shutdown()
+    # Only daemon threads are left; what they use is theirs to the end.
+    others = {thread.ident for thread in threading.enumerate()} - {threading.get_ident(), None}
     for holder in list(_alive):
-        holder.dispose()
+        if holder._thread not in others:
+            holder._dispose()
 
 
 atexit.register(_at_exit)

@@ -36,6 +36,7 @@ class Loop:
 
     def __init__(self) -> None:
         self._c = _ferrule.fer_loop_new()
+        self._thread: int | None = threading.get_ident()
         self._closed = False
         self._depth = 0
         self._wakeup: Wakeup | None = None
@@ -211,7 +212,7 @@ class Loop:
             self._wakeup = None
         self._active.clear()
 
-    def dispose(self) -> None:
+    def _dispose(self) -> None:
         """End a loop that nobody uses any more, whatever is open on it. For the interpreter's end."""
         if not self._closed:
             _lifetime.dispose(self._c)
@@ -230,7 +231,7 @@ class Loop:
         if not hasattr(self, "_active"):
             return  # It was never made.
         unclosed = not self._closed
-        self.dispose()
+        self._dispose()
         c, self._c = self._c, None  # type: ignore[assignment]  # Whoever is told may keep this object.
         _ferrule.fer_loop_unref(c)
         if unclosed:

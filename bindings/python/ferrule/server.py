@@ -72,7 +72,15 @@ class Server:
         if inspect.isawaitable(work):
             task = self._embedded.start(self._serve(channel, work))
             self._handlers.add(task)
-            task.add_done_callback(self._handlers.discard)
+            task.add_done_callback(lambda task: self._served(task, channel, work))
+
+    def _served(self, task: asyncio.Task[None], channel: Channel, work: Awaitable[object]) -> None:
+        self._handlers.discard(task)
+        # One that was cancelled before it began has done nothing.
+        if inspect.iscoroutine(work):
+            work.close()
+        if not channel.closed:
+            channel.abort()
 
     async def _serve(self, channel: Channel, work: Awaitable[object]) -> None:
         try:

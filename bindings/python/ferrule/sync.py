@@ -206,7 +206,7 @@ class Server:
     block. One that is dropped without ``close()`` is closed, with a ResourceWarning.
     """
 
-    __slots__ = ("__weakref__", "_address", "_c", "_closed", "_one", "_owner")
+    __slots__ = ("__weakref__", "_address", "_c", "_closed", "_one", "_owner", "_thread")
 
     def __init__(self, c: _ServerPointer) -> None:
         self._c = c
@@ -214,6 +214,7 @@ class Server:
         self._closed = False
         self._one = _Exclusive("server")
         self._address = _ferrule.fer_server_address(c)
+        self._thread: int | None = None
         _lifetime.watch(self)
 
     def accept(self, timeout: float | None = None) -> Channel:
@@ -246,7 +247,7 @@ class Server:
             _ferrule.fer_server_close(self._c, None)
             self._closed = True
 
-    def dispose(self) -> None:
+    def _dispose(self) -> None:
         """Remove the socket file at the interpreter's end, unless a thread still accepts."""
         if not self._closed:
             try:

@@ -81,6 +81,7 @@ fer_status fer__io_want(fer__io *io, uint32_t events) {
     if (r != 0)
         return fer__fail_plain(fer__status_from_errno(-r));
     io->armed = (uint8_t)events;
+    io->loop->unpolled = 1;
     fer__loop_touch(io->loop);
     return FER_OK;
 }

@@ -79,6 +79,8 @@ static void on_prepare(uv_prepare_t *prepare) {
     fer__loop_run_ready(loop);
     if (loop->leaving && fer__link_alone(&loop->objects) && fer__link_alone(&loop->ready))
         close_handles(loop);
+    /* libuv tells the kernel next. */
+    loop->unpolled = 0;
 }
 
 /* Close what other threads dropped. */
@@ -170,6 +172,7 @@ static fer_status open_handles(fer_loop *loop) {
     loop->step.data = loop;
     loop->handles = 5;
     uv_prepare_start(&loop->prepare, on_prepare);
+    loop->unpolled = 1;
     uv_unref((uv_handle_t *)&loop->async);
     uv_unref((uv_handle_t *)&loop->prepare);
     return FER_OK;
@@ -310,7 +313,8 @@ fer_status fer__loop_post(fer_loop *loop, fer_posted_cb cb, void *user) {
 int64_t fer__loop_timeout(const fer_loop *loop) {
     uv_handle_t *async = (uv_handle_t *)(uintptr_t)&loop->async;
     int timeout;
-    if (!fer__link_alone(&loop->ready))
+    /* libuv before 1.44 does not say itself that its descriptor does not speak for all watched ones yet. */
+    if (!fer__link_alone(&loop->ready) || loop->unpolled)
         return 0;
     uv_update_time(loop->uv);
     /* libuv does not wait at all when nothing refers to the loop; who embeds it waits all the same. */

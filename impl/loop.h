@@ -25,6 +25,7 @@ struct fer_loop {
     uint8_t running; /**< inside uv_run, or inside a step of a blocking loop */
     uint8_t leaving; /**< fer_loop_detach() was called */
     uint8_t notified;
+    uint8_t unpolled; /**< libuv has not yet told the kernel of all descriptors that it watches */
     atomic_int closed;
     atomic_int stopping;
     fer_status failure; /**< what fer_loop_fail() was given */

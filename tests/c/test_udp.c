@@ -1,4 +1,5 @@
 /* UDP sockets: bind, send, receive, connect, options, bad input. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,7 @@ static void on_datagram(fer_handle *udp, fer_status status, const fer_datagram *
     to->sizes[to->count++] = datagram->size;
     memcpy(to->last, datagram->data,
            datagram->size < sizeof to->last ? datagram->size : sizeof to->last);
-    strcpy(to->host, datagram->host);
+    snprintf(to->host, sizeof to->host, "%s", datagram->host);
     to->port = datagram->port;
     assert_int_equal(datagram->flags, 0);
     if (to->stop != NULL)

@@ -25,7 +25,7 @@ fer_node_write *fer_node_write_new(fer_node_object *stream, fer_node_bytes *byte
 void fer_node_write_drop(fer_node_write *write);
 
 /** It has ended; a fer_stream_cb: streamWritten(status, detail). */
-void fer_node_on_written(fer_handle *stream, fer_status status, void *write);
+void fer_node_on_written(fer_handle *stream, fer_status status, void *user);
 
 /** A connect has ended; a fer_stream_cb: streamConnected(status, detail). */
 void fer_node_on_connected(fer_handle *stream, fer_status status, void *object);

@@ -1,12 +1,13 @@
-"""Handles passed from every language to every other one: real processes, every kind of handle."""
+"""Handles passed from every language to every other one, and on through a third: real processes, all kinds."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import Start
-from harness import BUILD, HERE
+from harness import BUILD, HERE, Program
 
 PASSERS = {
     "c": [str(BUILD / "bin" / "ferrule_passer")],
@@ -17,23 +18,44 @@ KINDS = ["tcp-connection", "tcp-bound", "tcp-listening", "udp", "pipe-connection
 PAIRS = [(giver, taker) for giver in PASSERS for taker in PASSERS]
 
 
+RELAYED = [
+    # Between them, those that one language relays are of every kind.
+    (giver, relay, taker, KINDS[(3 * i + k + 2 * j) % len(KINDS)])
+    for i, giver in enumerate(PASSERS)
+    for j, relay in enumerate(PASSERS)
+    for k, taker in enumerate(PASSERS)
+]
+
+
 @pytest.fixture(scope="module")
 def matrix(request: pytest.FixtureRequest) -> Iterator[dict[tuple[str, str, str], str]]:
-    """What came out for each giver, taker and kind; shown at the end."""
+    """What came out for each giver, taker and kind; shown at the end, and left for ./dev test to show."""
     outcomes: dict[tuple[str, str, str], str] = {}
     yield outcomes
+    lines = [f"| from → to | {' | '.join(KINDS)} |", f"| --- | {' | '.join('---' for _ in KINDS)} |"]
+    for giver, taker in PAIRS:
+        row = [outcomes.get((giver, taker, kind), "-") for kind in KINDS]
+        lines.append(f"| {giver} → {taker} | {' | '.join(row)} |")
+    table = "\n".join(lines) + "\n"
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        print("\n\n| from → to |", " | ".join(KINDS), "|")
-        print("| --- |", " | ".join("---" for _ in KINDS), "|")
-        for giver, taker in PAIRS:
-            row = [outcomes.get((giver, taker, kind), "-") for kind in KINDS]
-            print(f"| {giver} → {taker} |", " | ".join(row), "|")
+        print(f"\n\n{table}")
+    path = os.environ.get("FERRULE_TABLE")
+    if path:
+        Path(path).write_text(table, encoding="utf-8")
 
 
-def is_built(language: str) -> bool:
-    """Whether there is a passer in this language."""
-    return Path(PASSERS[language][-1]).exists()
+def need_passers(*languages: str) -> None:
+    for language in languages:
+        if not Path(PASSERS[language][-1]).exists():
+            pytest.skip(f"there is no passer in {language}")
+
+
+def end(*programs: Program) -> None:
+    """All of them have done what they should."""
+    for program in programs:
+        assert program.wait() == 0, program.complaints.decode()
+        assert program.complaints == b""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -42,16 +64,29 @@ def test_passing(
     start: Start, place: Path, matrix: dict[tuple[str, str, str], str], giver: str, taker: str, kind: str
 ) -> None:
     """The handle works where it arrives, and both know it."""
-    for language in (giver, taker):
-        if not is_built(language):
-            pytest.skip(f"there is no passer in {language}")
+    need_passers(giver, taker)
     matrix[giver, taker, kind] = "FAILED"
     take = start(*PASSERS[taker], "take", str(place / "s"))
     take.expect("ready")
     give = start(*PASSERS[giver], "give", str(place / "s"), kind)
     give.expect("ok")
     take.expect(f"ok {kind.partition('-')[0]}")
-    for program in (give, take):
-        assert program.wait() == 0, program.complaints.decode()
-        assert program.complaints == b""
+    end(give, take)
     matrix[giver, taker, kind] = "ok"
+
+
+@pytest.mark.parametrize(("giver", "relay", "taker", "kind"), RELAYED, ids=["-".join(row) for row in RELAYED])
+def test_through_a_third_process(
+    start: Start, place: Path, giver: str, relay: str, taker: str, kind: str
+) -> None:
+    """What one receives it passes on; it works at the end of the way, and two of the three have let it go."""
+    need_passers(giver, relay, taker)
+    take = start(*PASSERS[taker], "take", str(place / "end"))
+    take.expect("ready")
+    between = start(*PASSERS[relay], "relay", str(place / "s"), str(place / "end"))
+    between.expect("ready")
+    give = start(*PASSERS[giver], "give", str(place / "s"), kind)
+    give.expect("ok")
+    for program in (between, take):
+        program.expect(f"ok {kind.partition('-')[0]}")
+    end(give, between, take)

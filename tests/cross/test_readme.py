@@ -1,4 +1,4 @@
-"""The commands of README.md do what it says, as a person would type them."""
+"""The commands of README.md do what it says, as a person would type them; the page of this folder is whole."""
 
 import os
 import re
@@ -50,3 +50,11 @@ def test_client(language: str, environment: dict[str, str]) -> None:
         ["sh", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "")
+
+
+def test_the_page_of_this_folder_lists_its_tests() -> None:
+    """Also those that were added since it was written."""
+    folder = ROOT / "tests" / "cross"
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"`(test_\w+\.py)`", page)
+    assert sorted(listed) == sorted(path.name for path in folder.glob("test_*.py"))

@@ -26,6 +26,7 @@ struct passer {
     char text[16];
     size_t size;
     const char *served; /**< the word for the kind that arrived */
+    int relays;         /**< the handle is passed on, not served with */
     int done;
 };
 
@@ -230,19 +231,28 @@ static void make_first(struct passer *passer, const char *path) {
     }
 }
 
-static void give(struct passer *passer, const char *path) {
-    fer_bytes byte = text("h");
+static void connect_pipe(struct passer *passer, const char *path) {
     int connected = 0;
-    int passed = 0;
 
     need(fer_pipe_new(passer->loop, FER_PIPE_IPC, &passer->pipe), "pipe");
     need(fer_pipe_connect(passer->pipe, path, FER_ZSTRING, on_flag, &connected), "connect");
     run_until(passer, &connected);
-    make_first(passer, path);
+}
+
+static void pass_first(struct passer *passer) {
+    fer_bytes byte = text("h");
+    int passed = 0;
+
     need(fer_pipe_pass(passer->pipe, &byte, 1, passer->first, on_flag, &passed), "pass");
     run_until(passer, &passed);
     /* The receiver alone has it from now on. */
     drop(&passer->first);
+}
+
+static void give(struct passer *passer, const char *path) {
+    connect_pipe(passer, path);
+    make_first(passer, path);
+    pass_first(passer);
     prove(passer);
     say("ok");
 }
@@ -297,14 +307,17 @@ static int is_connection(const fer_handle *stream, fer_kind kind) {
                                  : fer_pipe_getpeername(stream, path, &size)) == FER_OK;
 }
 
+static const char *word_for(fer_kind kind) {
+    if (kind == FER_KIND_UDP) {
+        return "ok udp";
+    }
+    return kind == FER_KIND_TCP ? "ok tcp" : "ok pipe";
+}
+
 static void serve(struct passer *passer, fer_kind kind) {
     if (kind == FER_KIND_UDP) {
-        passer->served = "ok udp";
         need(fer_udp_receive_start(passer->first, on_ping, passer, NULL), "receive");
-        return;
-    }
-    passer->served = kind == FER_KIND_TCP ? "ok tcp" : "ok pipe";
-    if (is_connection(passer->first, kind)) {
+    } else if (is_connection(passer->first, kind)) {
         answer(passer, passer->first);
     } else {
         need(fer_stream_listen(passer->first, 0, on_client, passer, NULL), "listen");
@@ -330,6 +343,12 @@ static void on_read2(fer_handle *pipe, fer_status status, const void *data, size
         need(fer_pipe_new(passer->loop, 0, &passer->first), "pipe");
     }
     need(fer_stream_accept(pipe, passer->first), "accept the handle");
+    passer->served = word_for(pending);
+    if (passer->relays) {
+        need(fer_stream_read_stop(pipe), "stop");
+        passer->done = 1;
+        return;
+    }
     serve(passer, pending);
 }
 
@@ -351,11 +370,21 @@ static void take(struct passer *passer, const char *path) {
     need(fer_stream_listen(passer->listener, 0, on_giver, passer, NULL), "listen");
     say("ready");
     run_until(passer, &passer->done);
-    say(passer->served);
+}
+
+/* Taking, and passing on. */
+
+static void relay(struct passer *passer, const char *path, const char *onward) {
+    passer->relays = 1;
+    take(passer, path);
+    drop(&passer->pipe);
+    connect_pipe(passer, onward);
+    pass_first(passer);
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: ferrule_passer give PATH KIND\n       ferrule_passer take PATH\n");
+    fprintf(stderr, "usage: ferrule_passer give PATH KIND\n       ferrule_passer take PATH\n"
+                    "       ferrule_passer relay PATH ONWARD\n");
     return 2;
 }
 
@@ -372,16 +401,23 @@ static int find_kind(const char *name, enum kind *kind) {
 int main(int argc, char **argv) {
     struct passer passer;
     int gives = argc == 4 && strcmp(argv[1], "give") == 0;
+    int relays = argc == 4 && strcmp(argv[1], "relay") == 0;
+    int takes = argc == 3 && strcmp(argv[1], "take") == 0;
 
     memset(&passer, 0, sizeof passer);
-    if (gives ? !find_kind(argv[3], &passer.kind) : argc != 3 || strcmp(argv[1], "take") != 0) {
+    if (gives ? !find_kind(argv[3], &passer.kind) : !takes && !relays) {
         return usage();
     }
     need(fer_loop_new(&passer.loop), "loop");
     if (gives) {
         give(&passer, argv[2]);
     } else {
-        take(&passer, argv[2]);
+        if (relays) {
+            relay(&passer, argv[2], argv[3]);
+        } else {
+            take(&passer, argv[2]);
+        }
+        say(passer.served);
     }
     drop(&passer.first);
     drop(&passer.far);

@@ -97,19 +97,28 @@ async function expectPong(port) {
   socket.close();
 }
 
+/** Pass a handle over a pipe; the receiver alone has it from then on. */
+async function passOn(pipe, handle) {
+  await new Promise((resolve, reject) => {
+    pipe.writeHandle('h', handle, (error) => (error ? reject(error) : resolve()));
+  });
+  if (handle instanceof UDP) handle.close();
+  else handle.destroy();
+}
+
 async function give(path, kind) {
   const pipe = new Pipe({ ipc: true });
   await pipe.connect(path);
   const [handle, prove] = await kinds[kind](path);
-  await new Promise((resolve, reject) => {
-    pipe.writeHandle('h', handle, (error) => (error ? reject(error) : resolve()));
-  });
-  // The receiver alone has it from now on.
-  if (handle instanceof UDP) handle.close();
-  else handle.destroy();
+  await passOn(pipe, handle);
   await prove();
   say('ok');
   pipe.destroy();
+}
+
+function nameOf(handle) {
+  if (handle instanceof UDP) return 'udp';
+  return handle instanceof TCP ? 'tcp' : 'pipe';
 }
 
 /** Serve with a handle that arrived; it may be a listener. */
@@ -123,7 +132,7 @@ async function serve(handle) {
       handle.send('pong', port, address, (error) => (error ? reject(error) : resolve()));
     });
     handle.close();
-    return 'udp';
+    return;
   }
   let stream = handle;
   if (!isConnection(handle)) {
@@ -136,7 +145,6 @@ async function serve(handle) {
   stream.end('served\n');
   await once(stream, 'finish');
   stream.destroy();
-  return handle instanceof TCP ? 'tcp' : 'pipe';
 }
 
 function isConnection(handle) {
@@ -149,7 +157,8 @@ function isConnection(handle) {
   }
 }
 
-async function take(path) {
+/** Wait for somebody who gives a handle. */
+async function receive(path) {
   const listener = new Pipe().bind(path).listen();
   const waits = once(listener, 'connection');
   say('ready');
@@ -159,16 +168,35 @@ async function take(path) {
   const came = once(pipe, 'handle');
   pipe.resume();
   await came;
-  say(`ok ${await serve(pipe.accept())}`);
+  const handle = pipe.accept();
+  pipe.destroy();
+  return handle;
+}
+
+async function take(path) {
+  const handle = await receive(path);
+  await serve(handle);
+  say(`ok ${nameOf(handle)}`);
+}
+
+async function relay(path, onward) {
+  const handle = await receive(path);
+  const pipe = new Pipe({ ipc: true });
+  await pipe.connect(onward);
+  await passOn(pipe, handle);
+  say(`ok ${nameOf(handle)}`);
   pipe.destroy();
 }
 
-const [action, path, kind] = process.argv.slice(2);
-if (action === 'give' && path !== undefined && Object.hasOwn(kinds, kind)) {
-  await give(path, kind);
-} else if (action === 'take' && path !== undefined && kind === undefined) {
+const [action, path, last] = process.argv.slice(2);
+if (action === 'give' && path !== undefined && Object.hasOwn(kinds, last)) {
+  await give(path, last);
+} else if (action === 'take' && path !== undefined && last === undefined) {
   await take(path);
+} else if (action === 'relay' && last !== undefined) {
+  await relay(path, last);
 } else {
-  process.stderr.write(`usage: passer.mjs give PATH ${Object.keys(kinds).join('|')}\n       passer.mjs take PATH\n`);
+  process.stderr.write(`usage: passer.mjs give PATH ${Object.keys(kinds).join('|')}\n       passer.mjs take PATH\n`
+    + '       passer.mjs relay PATH ONWARD\n');
   process.exitCode = 2;
 }

@@ -1,4 +1,4 @@
-"""The passer in Python: gives a handle to another process, or takes one. ../README.md describes it."""
+"""The passer in Python: gives a handle to another process, takes one, or relays it. ../README.md describes it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import ferrule
 
 HERE = ("127.0.0.1", 0)
 SERVED = b"served\n"
+KINDS = {ferrule.UV_TCP: ferrule.TCP, ferrule.UV_UDP: ferrule.UDP, ferrule.UV_NAMED_PIPE: ferrule.Pipe}
 
 loop = ferrule.Loop()
 
@@ -163,9 +164,10 @@ class Giver:
 
 
 class Taker:
-    """Takes one handle, and serves with it."""
+    """Takes one handle, and serves with it, or passes it on to another path."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, onward: str | None = None) -> None:
+        self.onward = onward
         self.took = ""
         self.answered = False
         self.listener = ferrule.Pipe(loop)
@@ -184,27 +186,35 @@ class Taker:
         check(error)
         expect(data, b"h")
         pipe.stop_read()
-        if pending == ferrule.UV_UDP:
-            self.take_udp(pipe)
-        else:
-            self.take_stream(pipe, ferrule.TCP if pending == ferrule.UV_TCP else ferrule.Pipe)
+        handle = KINDS[pending](loop)
+        pipe.accept(handle)
         pipe.close()
+        self.took = type(handle).__name__.lower()
+        if self.onward is not None:
+            self.relay(handle, self.onward)
+        elif isinstance(handle, ferrule.UDP):
+            self.serve_udp(handle)
+        else:
+            self.serve_stream(handle)
 
-    def take_udp(self, pipe: ferrule.Pipe) -> None:
+    def relay(self, handle: Any, onward: str) -> None:
+        def on_connected(pipe: ferrule.Pipe, error: int | None) -> None:
+            check(error)
+            pipe.write(b"h", self.on_answered, handle)
+            # The receiver alone has it from now on.
+            handle.close()
+
+        ferrule.Pipe(loop, ipc=True).connect(onward, on_connected)
+
+    def serve_udp(self, udp: ferrule.UDP) -> None:
         def on_ping(udp: ferrule.UDP, sender: Any, flags: int, data: Any, error: int | None) -> None:
             check(error)
             expect(data, b"ping")
             udp.send(sender, b"pong", self.on_answered)
 
-        self.took = "udp"
-        udp = ferrule.UDP(loop)
-        pipe.accept(udp)
         udp.start_recv(on_ping)
 
-    def take_stream(self, pipe: ferrule.Pipe, kind: Any) -> None:
-        stream = kind(loop)
-        pipe.accept(stream)
-        self.took = kind.__name__.lower()
+    def serve_stream(self, stream: Any) -> None:
         try:
             stream.getpeername()
         except ferrule.Error as error:
@@ -232,19 +242,20 @@ class Taker:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("role", choices=["give", "take"])
-    parser.add_argument("address")
+    roles = parser.add_subparsers(dest="role", required=True)
+    give, take, relay = (roles.add_parser(name) for name in ("give", "take", "relay"))
+    for role in (give, take, relay):
+        role.add_argument("path")
     kinds = [name[len("make_") :].replace("_", "-") for name in dir(Giver) if name.startswith("make_")]
-    parser.add_argument("kind", nargs="?", choices=kinds)
+    give.add_argument("kind", choices=kinds)
+    relay.add_argument("onward")
     arguments = parser.parse_args()
-    if (arguments.role == "give") != (arguments.kind is not None):
-        parser.error("KIND goes with give")
     if arguments.role == "give":
-        giver = Giver(arguments.address, arguments.kind)
+        giver = Giver(arguments.path, arguments.kind)
         loop.run()
         ended = "ok" if giver.proven else ""
     else:
-        taker = Taker(arguments.address)
+        taker = Taker(arguments.path, getattr(arguments, "onward", None))
         loop.run()
         ended = f"ok {taker.took}" if taker.answered else ""
     loop.close()

@@ -410,7 +410,7 @@ static void without_room_for_descriptors_reading_ends(void **state) {
 }
 
 static void many_passes_leak_nothing(void **state) {
-    enum { MANY = 20000 };
+    enum { MANY = 100000 };
     passer both;
     fer_handle *udp = NULL;
     size_t before;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Callable
@@ -80,6 +81,36 @@ class Catcher:
         handle = MAKE[kind](pipe.loop)
         pipe.accept(handle)
         self.handles.append(handle)
+
+
+def bound_udp(loop: ferrule.Loop) -> ferrule.UDP:
+    """A UDP socket with a port of its own."""
+    udp = ferrule.UDP(loop)
+    udp.bind(("127.0.0.1", 0))
+    return udp
+
+
+def is_open(fd: int) -> bool:
+    """Whether this is a descriptor of this process."""
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def only_so_many_descriptors(room: int) -> Iterator[None]:
+    """This process has room for so many descriptors more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = (number for number in range(soft) if not is_open(number))
+    for _ in range(room):
+        next(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next(free), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @contextmanager

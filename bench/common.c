@@ -16,13 +16,16 @@ void die_errno(const char *what) {
     die(what, strerror(errno));
 }
 
-void task_parse(struct task *task, int argc, char **argv) {
+void task_parse(struct task *task, int argc, char **argv, const char *turns, const char *streams) {
     if (argc != 6) {
-        die("usage", "PROGRAM serve|drive PATH rtt|stream SIZE SECONDS");
+        die("usage", "PROGRAM serve|drive PATH MODE SIZE SECONDS");
+    }
+    if (strcmp(argv[3], turns) != 0 && strcmp(argv[3], streams) != 0) {
+        die(argv[3], "not a mode of this program");
     }
     task->serves = strcmp(argv[1], "serve") == 0;
     task->path = argv[2];
-    task->streams = strcmp(argv[3], "stream") == 0;
+    task->streams = strcmp(argv[3], streams) == 0;
     task->size = (size_t)strtoull(argv[4], NULL, 10);
     task->seconds = strtod(argv[5], NULL);
     if (task->size < sizeof(uint64_t) || task->seconds <= 0) {

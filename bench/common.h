@@ -14,7 +14,7 @@ enum { CLOCK_EVERY = 16 };
 struct task {
     const char *path;
     int serves;
-    int streams;
+    int streams; /**< the second of the program's two modes */
     size_t size; /**< of each message */
     double seconds;
 };
@@ -25,8 +25,8 @@ struct tally {
     double started; /**< when the first message came or went; 0 before */
 };
 
-/** Parse the arguments; ends the process when they are wrong. */
-void task_parse(struct task *task, int argc, char **argv);
+/** Parse the arguments of a program with two modes; ends the process when they are wrong. */
+void task_parse(struct task *task, int argc, char **argv, const char *turns, const char *streams);
 
 double now(void);
 

@@ -15,13 +15,16 @@ HERE = Path(__file__).resolve().parent
 PATIENCE_SECONDS = 30.0
 
 
+RTT, STREAM, CONNECT, PASS = "rtt", "stream", "connect", "pass"
+
+
 @dataclass(frozen=True)
 class Competitor:
-    """A program that speaks the benchmark's arguments."""
+    """Programs that speak the benchmark's arguments."""
 
     name: str
-    command: tuple[str, ...]
-    modes: tuple[str, ...] = ("rtt", "stream")
+    # Mode -> the program that speaks it.
+    programs: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Measurement:
     # The ratio to `raw` that ferrule is to reach.
     target: float
 
+    @property
+    def is_one_way(self) -> bool:
+        """Whether the server's clock counts, and not the driver's."""
+        return self.mode in (STREAM, PASS)
+
 
 def program(name: str) -> str:
     """A program that the build made."""
@@ -41,21 +49,31 @@ def program(name: str) -> str:
     return str(build / "bin" / f"bench_{name}")
 
 
+def both(messages: str, pipes: str) -> dict[str, str]:
+    """The modes of a program for messages and of one for pipes."""
+    one, other = program(messages), program(pipes)
+    return {RTT: one, STREAM: one, CONNECT: other, PASS: other}
+
+
 BASE = "raw"
 COMPETITORS = [
-    Competitor(BASE, (program("raw"),)),
-    Competitor("raw, 1 MiB buffer", (program("raw_buffer"),), ("stream",)),
-    Competitor("libuv", (program("libuv_plain"),)),
-    Competitor("ferrule", (program("ferrule_loop"),)),
-    Competitor("ferrule sync", (program("ferrule_sync"),), ("rtt",)),
+    Competitor(BASE, both("raw", "raw_pipe")),
+    Competitor("raw, 1 MiB buffer", {STREAM: program("raw_buffer")}),
+    Competitor("libuv", both("libuv_plain", "libuv_pipe")),
+    Competitor("ferrule", both("ferrule_loop", "ferrule_pipe")),
+    Competitor("ferrule sync", {RTT: program("ferrule_sync")}),
 ]
 MEASUREMENTS = [
-    Measurement("rtt", "rtt", 64, 0.9),
-    Measurement("64 B", "stream", 64, 20),
-    Measurement("1 KiB", "stream", 1 << 10, 4),
-    Measurement("64 KiB", "stream", 64 << 10, 1.5),
-    Measurement("1 MiB", "stream", 1 << 20, 2),
+    Measurement("rtt", RTT, 64, 0.9),
+    Measurement("64 B", STREAM, 64, 20),
+    Measurement("1 KiB", STREAM, 1 << 10, 4),
+    Measurement("64 KiB", STREAM, 64 << 10, 1.5),
+    Measurement("1 MiB", STREAM, 1 << 20, 2),
+    Measurement("connect", CONNECT, 64, 0.85),
+    Measurement("pass", PASS, 64, 0.6),
 ]
+# What is left idle, the program that does it, and how many bytes one may cost at most.
+IDLE = [("channel", program("ferrule_idle"), 1023.0), ("pipe", program("ferrule_idle_pipe"), 500.0)]
 
 
 class Failure(Exception):
@@ -119,7 +137,7 @@ class Side:
 
 
 def run_pair(
-    command: Sequence[str], arguments: Sequence[str], patience: float
+    executable: str, arguments: Sequence[str], patience: float
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Runs a server and a driver; what each printed as its result."""
     server_cpu, driver_cpu = processors() or (None, None)
@@ -136,11 +154,11 @@ def run_pair(
         watch = threading.Timer(patience, expire)
         watch.start()
         try:
-            sides.append(Side([*command, "serve", path, *arguments], server_cpu))
+            sides.append(Side([executable, "serve", path, *arguments], server_cpu))
             ready = sides[0].line().strip()
             if ready != "ready":
                 raise Failure(f"{sides[0].name}: said {ready!r} instead of ready")
-            sides.append(Side([*command, "drive", path, *arguments], driver_cpu))
+            sides.append(Side([executable, "drive", path, *arguments], driver_cpu))
             driven = json.loads(sides[1].line())
             served = json.loads(sides[0].line())
             for side in sides:
@@ -148,7 +166,7 @@ def run_pair(
             return served, driven
         except Failure as failure:
             if expired.is_set():
-                raise Failure(f"{' '.join(command)}: not done after {patience:.0f} s") from None
+                raise Failure(f"{executable}: not done after {patience:.0f} s") from None
             if len(sides) == 2 and sides[0].process.poll() not in (None, 0, -9):
                 # The driver only sees its connection break.
                 raise Failure(sides[0].why()) from failure
@@ -160,16 +178,16 @@ def run_pair(
 
 
 def measure(competitor: Competitor, measurement: Measurement, seconds: float) -> float:
-    """Messages a second. Both sides must agree on what went over."""
+    """Messages, connections or handles a second. Both sides must agree on what went over."""
     arguments = [measurement.mode, str(measurement.size), str(seconds)]
-    served, driven = run_pair(competitor.command, arguments, PATIENCE_SECONDS + seconds)
+    served, driven = run_pair(competitor.programs[measurement.mode], arguments, PATIENCE_SECONDS + seconds)
     for key in ("count", "bytes"):
         if served[key] != driven[key]:
             raise Failure(
                 f"{competitor.name}, {measurement.name}: the server counted {served[key]:.0f} {key},"
                 f" the driver {driven[key]:.0f}"
             )
-    counted = served if measurement.mode == "stream" else driven
+    counted = served if measurement.is_one_way else driven
     if counted["count"] == 0 or counted["seconds"] <= 0:
         raise Failure(f"{competitor.name}, {measurement.name}: nothing was measured")
     return counted["count"] / counted["seconds"]
@@ -177,27 +195,24 @@ def measure(competitor: Competitor, measurement: Measurement, seconds: float) ->
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes that an idle channel costs, on one side."""
+    """Bytes that something idle costs, on one side."""
 
+    what: str
     side: str
+    target: float
     allocator: float
     malloc: float
     resident: float
 
 
 def measure_memory(count: int) -> list[Memory]:
-    """What `count` idle channels cost the server and the client, a channel."""
-    served, driven = run_pair([program("ferrule_idle")], [str(count)], PATIENCE_SECONDS + count / 100)
+    """What `count` idle channels, and pipes, cost the server and the client, each."""
     found = []
-    for side, result in (("server", served), ("client", driven)):
-        if result["count"] != count:
-            raise Failure(f"idle {side}: {result['count']:.0f} channels instead of {count}")
-        found.append(
-            Memory(
-                side,
-                result["allocator"] / count,
-                result["malloc"] / count,
-                result["resident"] / count,
-            )
-        )
+    for what, executable, target in IDLE:
+        served, driven = run_pair(executable, [str(count)], PATIENCE_SECONDS + count / 100)
+        for side, result in (("server", served), ("client", driven)):
+            if result["count"] != count:
+                raise Failure(f"idle {what}, {side}: {result['count']:.0f} instead of {count}")
+            each = {key: result[key] / count for key in ("allocator", "malloc", "resident")}
+            found.append(Memory(what=what, side=side, target=target, **each))
     return found

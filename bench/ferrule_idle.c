@@ -3,27 +3,13 @@
  * `serve` accepts FIRST + COUNT channels, `drive` connects them, one after the other. On each a message
  * goes there and back, so that whatever is made on first use is there. Then both print what the last
  * COUNT channels added to the process: {"count": …, "allocator": …, "malloc": …, "resident": …}, in bytes. */
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "common.h"
-#include "ferrule.h"
+#include "usage.h"
 
-/* Channels before the measurement starts: what is made once is not counted. */
-enum { FIRST = 24 };
-
-struct usage {
-    size_t
-        allocator;   /* what the library took from the allocator given to it, as malloc rounds it */
-    size_t malloc;   /* what the process has from malloc(3), libuv's and libc's own included */
-    size_t resident; /* pages in memory */
-};
-
-static size_t allocated;
 static fer_loop *loop;
 static fer_channel **channels;
 static size_t wanted;
@@ -32,78 +18,17 @@ static struct usage before;
 static char address[4096];
 static int serves;
 
-static void check(fer_status status, const char *what) {
-    if (status != FER_OK) {
-        fprintf(stderr, "bench: %s\n", fer_status_detail());
-        die(what, fer_status_text(status));
-    }
-}
-
-static void *count_malloc(size_t size, void *user) {
-    void *memory = malloc(size);
-
-    (void)user;
-    allocated += malloc_usable_size(memory);
-    return memory;
-}
-
-static void *count_realloc(void *memory, size_t size, void *user) {
-    size_t old = malloc_usable_size(memory);
-    void *grown = realloc(memory, size);
-
-    (void)user;
-    if (grown != NULL) {
-        allocated += malloc_usable_size(grown) - old;
-    }
-    return grown;
-}
-
-static void count_free(void *memory, void *user) {
-    (void)user;
-    allocated -= malloc_usable_size(memory);
-    free(memory);
-}
-
-static struct usage measure(void) {
-    struct mallinfo2 info = mallinfo2();
-    struct usage usage;
-    unsigned long resident;
-    char line[128];
-    char *end;
-    FILE *file = fopen("/proc/self/statm", "r");
-
-    if (file == NULL || fgets(line, sizeof line, file) == NULL) {
-        die_errno("/proc/self/statm");
-    }
-    /* The second number is what is resident, in pages. */
-    strtoul(line, &end, 10);
-    resident = strtoul(end, NULL, 10);
-    fclose(file);
-    usage.allocator = allocated;
-    usage.malloc = info.uordblks + info.hblkhd;
-    usage.resident = resident * (size_t)sysconf(_SC_PAGESIZE);
-    return usage;
-}
-
 static void connect_next(void);
 
 /* All are open and have been used: print what they cost, then let go of them. */
 static void finish(void) {
-    struct usage after = measure();
-
-    printf("{\"count\": %zu, \"allocator\": %zu, \"malloc\": %zu, \"resident\": %zu}\n",
-           wanted - FIRST, after.allocator - before.allocator, after.malloc - before.malloc,
-           after.resident - before.resident);
-    fflush(stdout);
-    /* The other side has not measured yet. Its end of input tells when both may end. */
-    while (getchar() != EOF) {
-    }
+    usage_print(&before, wanted - FIRST);
     check(fer_loop_close_objects(loop), "close");
 }
 
 static void used_one(void) {
     if (opened == FIRST) {
-        before = measure();
+        before = usage_now();
     }
     if (opened == wanted) {
         finish();
@@ -152,20 +77,7 @@ static void connect_next(void) {
           "connect");
 }
 
-static void allow_descriptors(void) {
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        die_errno("getrlimit");
-    }
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        die_errno("setrlimit");
-    }
-}
-
 int main(int argc, char **argv) {
-    fer_allocator allocator = FER_ALLOCATOR_INIT;
     fer_server *server = NULL;
 
     if (argc != 4) {
@@ -175,12 +87,7 @@ int main(int argc, char **argv) {
     snprintf(address, sizeof address, "pipe:%s", argv[2]);
     wanted = FIRST + (size_t)strtoull(argv[3], NULL, 10);
     channels = take_memory(wanted * sizeof(fer_channel *));
-    allow_descriptors();
-
-    allocator.malloc = count_malloc;
-    allocator.realloc = count_realloc;
-    allocator.free = count_free;
-    check(fer_set_allocator(&allocator), "allocator");
+    usage_start();
     check(fer_loop_new(&loop), "loop");
     if (serves) {
         check(fer_server_listen(loop, address, NULL, on_client, NULL, NULL, &server), "listen");
@@ -195,9 +102,7 @@ int main(int argc, char **argv) {
     fer_server_unref(server);
     check(fer_loop_close(loop), "loop");
     fer_loop_unref(loop);
-    if (allocated != 0) {
-        die("leak", "the library did not give back all of its memory");
-    }
+    usage_end();
     free(channels);
     return 0;
 }

@@ -167,7 +167,7 @@ static void on_connected(fer_channel *connected, fer_status status, void *user) 
 int main(int argc, char **argv) {
     char address[4096];
 
-    task_parse(&task, argc, argv);
+    task_parse(&task, argc, argv, "rtt", "stream");
     snprintf(address, sizeof address, "pipe:%s", task.path);
     outbox = take_memory(task.size);
     check(fer_loop_new(&loop), "loop");

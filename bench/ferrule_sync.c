@@ -79,7 +79,7 @@ int main(int argc, char **argv) {
     struct task task;
     char address[4096];
 
-    task_parse(&task, argc, argv);
+    task_parse(&task, argc, argv, "rtt", "stream");
     snprintf(address, sizeof address, "pipe:%s", task.path);
     if (task.serves) {
         serve(&task, address);

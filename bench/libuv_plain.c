@@ -170,7 +170,7 @@ static void on_connected(uv_connect_t *request, int status) {
 }
 
 int main(int argc, char **argv) {
-    task_parse(&task, argc, argv);
+    task_parse(&task, argc, argv, "rtt", "stream");
     loop = uv_default_loop();
     inbox = take_memory(HEADER + task.size);
     if (task.serves) {

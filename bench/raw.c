@@ -196,7 +196,7 @@ int main(int argc, char **argv) {
     struct task task;
     unsigned char *frame;
 
-    task_parse(&task, argc, argv);
+    task_parse(&task, argc, argv, "rtt", "stream");
     frame = take_memory(HEADER + task.size);
     set_length(frame, task.size);
     if (task.serves) {

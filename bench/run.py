@@ -1,4 +1,4 @@
-"""Measures round trips, streams and idle channels against a raw socket. README.md says how.
+"""Measures messages, connections, handles and idle objects against a raw socket. README.md says how.
 
 Usage: run.py [--rounds N] [--seconds S] [--only NAME,…] [--json FILE]; run it as ./dev bench.
 """
@@ -33,15 +33,14 @@ from rich.text import Text
 
 ROUNDS = 7
 SECONDS = 0.4
-IDLE_CHANNELS = 1000
-IDLE_TARGET = 1024
+IDLE_OBJECTS = 1000
 # Programs that ran over the last minute, on average; more than this spoils the figures.
 BUSY = 0.5
 RESULTS = Path(__file__).resolve().parent.parent / "build" / "bench" / "results.json"
 # The one that the targets are for, and the first of a name that reaches one counts.
 OURS = "ferrule"
 
-# (competitor, measurement) -> rate of each round, in messages a second
+# (competitor, measurement) -> rate of each round, a second
 Rates = dict[tuple[str, str], list[float]]
 
 
@@ -52,7 +51,7 @@ def plan(only: Optional[set[str]]) -> list[tuple[Measurement, Competitor]]:
         for measurement in MEASUREMENTS
         if only is None or measurement.name in only
         for competitor in COMPETITORS
-        if measurement.mode in competitor.modes
+        if measurement.mode in competitor.programs
     ]
 
 
@@ -99,7 +98,9 @@ def measured(rates: Rates) -> list[Measurement]:
 
 def rates_table(rates: Rates) -> Table:
     """Medians as ratios to the base, with the smallest and largest of the rounds."""
-    table = Table(title=f"messages a second, × {BASE}: median (least – most of the rounds)")
+    table = Table(
+        title=f"messages, connections or handles a second, × {BASE}: median (least – most of the rounds)"
+    )
     table.add_column("")
     for measurement in measured(rates):
         table.add_column(measurement.name, justify="right")
@@ -126,15 +127,16 @@ def rates_table(rates: Rates) -> Table:
 
 
 def memory_table(memory: Iterable[Memory], count: int) -> Table:
-    table = Table(title=f"bytes that an idle channel costs, of {count:,}")
-    for title in ("", "allocator", "malloc", "resident", "target"):
+    table = Table(title=f"bytes that one costs, of {count:,} that are idle")
+    for title in ("", "", "allocator", "malloc", "resident", "target"):
         table.add_column(title, justify="right" if title else "left")
-    for side in memory:
-        good = side.malloc < IDLE_TARGET
-        verdict = Text(f"< {IDLE_TARGET} {'reached' if good else 'missed'}", style="green" if good else "red")
-        table.add_row(
-            side.side, f"{side.allocator:.0f}", f"{side.malloc:.0f}", f"{side.resident:.0f}", verdict
+    for one in memory:
+        good = one.malloc <= one.target
+        verdict = Text(
+            f"≤ {one.target:g} {'reached' if good else 'missed'}", style="green" if good else "red"
         )
+        figures = (f"{value:.0f}" for value in (one.allocator, one.malloc, one.resident))
+        table.add_row(one.what, one.side, *figures, verdict)
     return table
 
 
@@ -145,11 +147,11 @@ def save(path: Path, rates: Rates, memory: Iterable[Memory], arguments: argparse
         "machine": {"system": platform.platform(), "processors": os.cpu_count()},
         "rounds": arguments.rounds,
         "seconds": arguments.seconds,
-        "messages_a_second": [
+        "a_second": [
             {"competitor": competitor, "measurement": measurement, "rounds": found}
             for (competitor, measurement), found in rates.items()
         ],
-        "idle_channel_bytes": [asdict(side) for side in memory],
+        "idle_bytes": [asdict(side) for side in memory],
     }
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -184,7 +186,7 @@ def main() -> int:
     try:
         rates = run_rounds(console, arguments.rounds, arguments.seconds, arguments.only)
         idle = arguments.only is None or "idle" in arguments.only
-        memory = measure_memory(IDLE_CHANNELS) if idle else []
+        memory = measure_memory(IDLE_OBJECTS) if idle else []
     except Failure as failure:
         console.print(f"bench: {failure}", style="red")
         return 1
@@ -195,7 +197,7 @@ def main() -> int:
     if rates:
         console.print(rates_table(rates))
     if memory:
-        console.print(memory_table(memory, IDLE_CHANNELS))
+        console.print(memory_table(memory, IDLE_OBJECTS))
     console.print(f"Absolute figures: {os.path.relpath(arguments.json)}")
     return 0
 

@@ -1,0 +1,104 @@
+#include "usage.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common.h"
+
+static size_t allocated;
+
+void check(fer_status status, const char *what) {
+    if (status != FER_OK) {
+        fprintf(stderr, "bench: %s\n", fer_status_detail());
+        die(what, fer_status_text(status));
+    }
+}
+
+static void *count_malloc(size_t size, void *user) {
+    void *memory = malloc(size);
+
+    (void)user;
+    allocated += malloc_usable_size(memory);
+    return memory;
+}
+
+static void *count_realloc(void *memory, size_t size, void *user) {
+    size_t old = malloc_usable_size(memory);
+    void *grown = realloc(memory, size);
+
+    (void)user;
+    if (grown != NULL) {
+        allocated += malloc_usable_size(grown) - old;
+    }
+    return grown;
+}
+
+static void count_free(void *memory, void *user) {
+    (void)user;
+    allocated -= malloc_usable_size(memory);
+    free(memory);
+}
+
+struct usage usage_now(void) {
+    struct mallinfo2 info = mallinfo2();
+    struct usage usage;
+    unsigned long resident;
+    char line[128];
+    char *end;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    if (file == NULL || fgets(line, sizeof line, file) == NULL) {
+        die_errno("/proc/self/statm");
+    }
+    /* The second number is what is resident, in pages. */
+    strtoul(line, &end, 10);
+    resident = strtoul(end, NULL, 10);
+    fclose(file);
+    usage.allocator = allocated;
+    usage.malloc = info.uordblks + info.hblkhd;
+    usage.resident = resident * (size_t)sysconf(_SC_PAGESIZE);
+    return usage;
+}
+
+static void allow_descriptors(void) {
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        die_errno("getrlimit");
+    }
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        die_errno("setrlimit");
+    }
+}
+
+void usage_start(void) {
+    fer_allocator allocator = FER_ALLOCATOR_INIT;
+
+    allow_descriptors();
+    allocator.malloc = count_malloc;
+    allocator.realloc = count_realloc;
+    allocator.free = count_free;
+    check(fer_set_allocator(&allocator), "allocator");
+}
+
+void usage_print(const struct usage *before, size_t count) {
+    struct usage after = usage_now();
+
+    printf("{\"count\": %zu, \"allocator\": %zu, \"malloc\": %zu, \"resident\": %zu}\n", count,
+           after.allocator - before->allocator, after.malloc - before->malloc,
+           after.resident - before->resident);
+    fflush(stdout);
+    /* The other side has not measured yet. Its end of input tells when both may end. */
+    while (getchar() != EOF) {
+    }
+}
+
+void usage_end(void) {
+    if (allocated != 0) {
+        die("leak", "the library did not give back all of its memory");
+    }
+}

@@ -36,6 +36,7 @@ static void abort_handle(fer__object *object) {
         fer__listener_stop(handle->listener);
     if (handle->bound != NULL)
         fer__os_unbind_pipe(handle->bound);
+    fer__pipe_end_attempt(handle);
     fer__ipc_drop(handle);
     fer__sendq_drop(&handle->out, &object->loop->pool);
     fer__callback_retire(&handle->in);
@@ -54,6 +55,7 @@ static void destroy(fer__object *object) {
     fer__free(handle->bound);
     fer__free(handle->ipc);
     fer__free(handle->udp);
+    fer__name_unref(handle->name);
 }
 
 static const fer__class handle_class = {run, abort_handle, call_closed, destroy};
@@ -90,6 +92,8 @@ fer_status fer__handle_close(fer_handle *handle, fer_handle_closed_cb cb, void *
 
 void fer__handle_hold_loop(fer_handle *handle, int hold) {
     handle->object.holds_loop = hold != 0;
+    if (handle->attempt != NULL)
+        fer__deadline_hold(handle->object.loop, &handle->attempt->retry, hold);
     fer__io_hold(&handle->io, hold);
 }
 
@@ -98,16 +102,21 @@ void fer__handle_adopt(fer_handle *handle, fer__fd fd, fer__phase phase) {
     handle->phase = (uint8_t)phase;
 }
 
-void fer__handle_adopt_socket(fer_handle *handle, fer__fd fd) {
-    int connected = fer__os_progress(fd) == FER__SOCKET_CONNECTED;
+void fer__handle_adopt_known(fer_handle *handle, fer__fd fd, fer__progress progress) {
+    int connected = progress == FER__SOCKET_CONNECTED;
     if (handle->udp != NULL)
         handle->udp->connected = connected;
     fer__handle_adopt(handle, fd,
                       connected && handle->udp == NULL ? FER__PHASE_CONNECTED : FER__PHASE_BOUND);
 }
 
+void fer__handle_adopt_socket(fer_handle *handle, fer__fd fd) {
+    fer__handle_adopt_known(handle, fd, fer__os_progress(fd));
+}
+
 fer_status fer__handle_open(fer_handle *handle, fer__fd fd) {
-    fer_kind kind = fer__os_kind_of(fd);
+    fer__progress progress;
+    fer_kind kind = fer__os_identify(fd, &progress);
     if (handle->phase != FER__PHASE_NEW)
         return fer__fail_plain(FER_EISCONN);
     if (kind == FER_KIND_NONE)
@@ -117,7 +126,7 @@ fer_status fer__handle_open(fer_handle *handle, fer__fd fd) {
                    ? fer__fail(FER_EPROTOTYPE, "the descriptor is another type of socket")
                    : fer__fail_plain(FER_ENOTSOCK);
     handle->io.keep_mode = 1;
-    fer__handle_adopt_socket(handle, fd);
+    fer__handle_adopt_known(handle, fd, progress);
     return FER_OK;
 }
 

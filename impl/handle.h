@@ -36,6 +36,22 @@ typedef struct fer__ipc {
     size_t count;
 } fer__ipc;
 
+/** A connect that waits for room in the listener's queue. */
+typedef struct fer__attempt {
+    fer__deadline retry;
+    fer_handle *pipe;
+    int64_t delay; /**< before the next try, in milliseconds */
+    size_t size;   /**< of the name */
+    char name[];
+} fer__attempt;
+
+/** The name of a pipe, which a listener shares with what it accepted. */
+typedef struct fer__name {
+    atomic_uint owners;
+    size_t size;
+    char text[]; /**< and a NUL byte */
+} fer__name;
+
 /** What only a UDP handle has. */
 typedef struct fer__udp {
     fer__link waiting; /**< fer__outgoing that the kernel has not taken */
@@ -47,23 +63,26 @@ typedef struct fer__udp {
 struct fer_handle {
     fer__object object;
     fer__io io;
-    uint8_t kind;              /**< a fer_kind */
-    uint8_t phase;             /**< a fer__phase */
-    uint8_t io_closed;         /**< the io is closed: the handle can be, too */
-    uint8_t ended;             /**< the end of the stream was read */
-    uint8_t shutdown_asked;    /**< nothing more is written */
-    uint8_t shutdown_done;     /**< the shutdown callback is due */
-    uint8_t read2;             /**< the read callback is a fer_read2_cb */
-    fer_status connect_status; /**< what the connect callback gets; FER_EALREADY: not known yet */
-    fer_status broken;         /**< why writing failed, once it has */
+    uint8_t kind;                /**< a fer_kind */
+    uint8_t phase;               /**< a fer__phase */
+    unsigned io_closed : 1;      /**< the io is closed: the handle can be, too */
+    unsigned ended : 1;          /**< the end of the stream was read */
+    unsigned shutdown_asked : 1; /**< nothing more is written */
+    unsigned shutdown_done : 1;  /**< the shutdown callback is due */
+    unsigned read2 : 1;          /**< the read callback is a fer_read2_cb */
+    unsigned fresh : 1;          /**< it was accepted, and nothing was read yet */
+    unsigned names_peer : 1;     /**< `name` is the peer's */
+    /** While it connects, what the callback gets; FER_EALREADY: not known yet. Then why writing failed. */
+    fer_status broken;
     fer__sendq out;
-    fer__callback in; /**< the read callback, or the connection callback of a listener */
-    fer__once connect;
-    fer__once shutdown;
+    fer__callback in;        /**< the read callback, or the connection callback of a listener */
+    fer__once once;          /**< the callback of the connect, then of the shutdown */
     fer__listener *listener; /**< NULL unless it listens */
     fer__ipc *ipc;           /**< NULL unless a pipe with FER_PIPE_IPC */
     fer__udp *udp;           /**< NULL unless UDP */
     fer__bound *bound;       /**< NULL unless a pipe that was bound to a name */
+    fer__name *name;         /**< NULL where what the system says is right */
+    fer__attempt *attempt;   /**< NULL unless a pipe that waits to try again to connect */
 };
 
 /** Pieces of bytes in the system's form; on the heap when there are many. NULL on no memory. */
@@ -77,9 +96,17 @@ void fer__handle_hold_loop(fer_handle *handle, int hold);
 /** Put an open descriptor under a new handle, which then owns it. */
 void fer__handle_adopt(fer_handle *handle, fer__fd fd, fer__phase phase);
 
-/** As fer__handle_adopt(), in the phase that the socket is in. */
+/** As fer__handle_adopt(), in the phase that the socket is in; and when that is known already. */
 void fer__handle_adopt_socket(fer_handle *handle, fer__fd fd);
+void fer__handle_adopt_known(fer_handle *handle, fer__fd fd, fer__progress progress);
 fer_status fer__handle_detach(fer_handle *handle, fer__fd *fd);
+
+/** A pipe no longer waits to try again to connect. */
+void fer__pipe_end_attempt(fer_handle *pipe);
+
+/** One more owner of a name, which may be NULL; and one fewer. */
+fer__name *fer__name_ref(fer__name *name);
+void fer__name_unref(fer__name *name);
 
 /** Run what is due of the stream: completions, connect, shutdown. */
 void fer__stream_run(fer_handle *stream);

@@ -5,7 +5,6 @@
 void fer__io_init(fer__io *io, fer_loop *loop, fer__io_cb ready) {
     io->loop = loop;
     io->ready = ready;
-    io->closed = NULL;
     io->fd = FER__NO_FD;
     io->attached = 0;
     io->keep_mode = 0;
@@ -102,15 +101,16 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 void fer__io_close(fer__io *io, fer__io_closed_cb closed) {
-    io->closed = closed;
     io->wanted = 0;
-    fer__link_remove(&io->link);
+    if (io->loop->uv == NULL)
+        fer__link_remove(&io->link);
     if (!io->attached) {
         fer__os_close(io->fd);
         io->fd = FER__NO_FD;
         closed(io);
         return;
     }
+    io->closed = closed;
     uv_close((uv_handle_t *)&io->poll, on_closed);
     fer__os_close(io->fd);
     io->fd = FER__NO_FD;

@@ -18,11 +18,15 @@ typedef void (*fer__io_cb)(fer__io *io, uint32_t events);
 typedef void (*fer__io_closed_cb)(fer__io *io);
 
 struct fer__io {
-    uv_poll_t poll;
+    union {
+        uv_poll_t poll;
+        fer__link link; /**< in loop->ios of a blocking loop */
+    };
     fer_loop *loop;
-    fer__io_cb ready;
-    fer__io_closed_cb closed;
-    fer__link link; /**< in loop->ios of a blocking loop */
+    union {
+        fer__io_cb ready;
+        fer__io_closed_cb closed; /**< from fer__io_close() on */
+    };
     fer__fd fd;
     uint8_t attached;  /**< `poll` is initialised */
     uint8_t keep_mode; /**< the blocking mode of the descriptor is the user's */

@@ -8,6 +8,7 @@ typedef struct fer__received {
     fer__link link;
     fer__fd fd;
     fer_kind kind;
+    fer__progress progress;
 } fer__received;
 
 _Static_assert(sizeof(fer__received) <= sizeof(fer__node), "a received handle is a node");
@@ -64,7 +65,7 @@ static int keep(fer_handle *pipe, fer__fd fd) {
     if (received == NULL)
         return 0;
     received->fd = fd;
-    received->kind = fer__os_kind_of(fd);
+    received->kind = fer__os_identify(fd, &received->progress);
     fer__link_append(&pipe->ipc->received, &received->link);
     pipe->ipc->count++;
     return 1;
@@ -103,9 +104,10 @@ fer_kind fer__ipc_pending_kind(const fer_handle *pipe) {
     return FER__CONTAINER(pipe->ipc->received.next, fer__received, link)->kind;
 }
 
-static fer__fd take(fer_handle *pipe) {
+static fer__fd take(fer_handle *pipe, fer__progress *progress) {
     fer__received *first = FER__CONTAINER(pipe->ipc->received.next, fer__received, link);
     fer__fd fd = first->fd;
+    *progress = first->progress;
     fer__link_remove(&first->link);
     fer__pool_give_node(&pipe->object.loop->pool, first);
     pipe->ipc->count--;
@@ -114,22 +116,30 @@ static fer__fd take(fer_handle *pipe) {
 
 fer_status fer__ipc_accept(fer_handle *pipe, fer_handle *client) {
     fer_kind kind = fer__ipc_pending_kind(pipe);
+    fer__progress progress;
+    fer__fd fd;
     if (kind == FER_KIND_NONE)
         return fer__fail(FER_EAGAIN, "no received handle waits");
     if (kind != (fer_kind)client->kind)
         return fer__fail(FER_EKIND, "the received handle is of another kind");
-    fer__handle_adopt_socket(client, take(pipe));
+    fd = take(pipe, &progress);
+    /* Others have the socket, too: since it came, they may have taken it further. */
+    if (progress != FER__SOCKET_CONNECTED)
+        progress = fer__os_progress(fd);
+    fer__handle_adopt_known(client, fd, progress);
     return FER_OK;
 }
 
 fer_status fer__ipc_accept_fd(fer_handle *pipe, fer__fd *fd) {
+    fer__progress progress;
     if (pipe->ipc->count == 0)
         return fer__fail(FER_EAGAIN, "no received handle waits");
-    *fd = take(pipe);
+    *fd = take(pipe, &progress);
     return FER_OK;
 }
 
 void fer__ipc_drop(fer_handle *pipe) {
+    fer__progress progress;
     while (pipe->ipc != NULL && pipe->ipc->count > 0)
-        fer__os_close(take(pipe));
+        fer__os_close(take(pipe, &progress));
 }

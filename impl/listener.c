@@ -3,7 +3,7 @@
 #include "status.h"
 
 enum {
-    ACCEPT_BATCH = 64,   /* connections in one turn, so that others get theirs */
+    ACCEPT_BATCH = 64,   /* most connections in one turn, so that others get theirs */
     RETRY_AFTER_MS = 100 /* after running out of descriptors or memory */
 };
 
@@ -19,18 +19,31 @@ fer_status fer__listener_start(fer__listener *listener, fer__io *io, fer__listen
     listener->cb = cb;
     listener->waiting = FER__NO_FD;
     listener->stopped = 0;
+    listener->batch = 1;
+    listener->turn = io->loop->turn;
     fer__deadline_init(&listener->retry, on_retry);
     return fer__io_want(io, FER__WAIT_READ);
 }
 
+/* To ask once more than there are connections is the dearest call of all: the system makes a socket first.
+ * So no more are asked for than came the last time, unless there was no end of them then. */
+static void ask_for_more(fer__listener *listener) {
+    uint64_t turn = listener->io->loop->turn;
+    if (turn - listener->turn == 1 && listener->batch < ACCEPT_BATCH)
+        listener->batch *= 2;
+    listener->turn = turn;
+}
+
 void fer__listener_ready(fer__listener *listener) {
     int i;
-    for (i = 0; i < ACCEPT_BATCH && !listener->stopped; i++) {
+    for (i = 0; i < listener->batch && !listener->stopped; i++) {
         fer_status status = FER_OK;
         if (listener->waiting == FER__NO_FD)
             status = fer__os_accept(listener->io->fd, &listener->waiting);
-        if (status == FER_EAGAIN)
+        if (status == FER_EAGAIN) {
+            listener->batch = i > 0 ? i : 1;
             return;
+        }
         if (status == FER_ECONNABORTED)
             continue;
         if (status != FER_OK) {
@@ -46,6 +59,8 @@ void fer__listener_ready(fer__listener *listener) {
             return;
         }
     }
+    if (!listener->stopped)
+        ask_for_more(listener);
 }
 
 fer_status fer__listener_take(fer__listener *listener, fer__fd *fd) {

@@ -18,6 +18,8 @@ struct fer__listener {
     fer__deadline retry; /**< set after trouble, such as too many descriptors */
     fer__fd waiting;     /**< the connection that was accepted ahead */
     int stopped;
+    int batch;     /**< how many connections are asked for in a turn */
+    uint64_t turn; /**< of the loop, when that was too few */
 };
 
 /** Start to accept on `io`, whose descriptor listens. */

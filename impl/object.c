@@ -6,7 +6,7 @@
 
 /** A close callback that waits. */
 typedef struct fer__close_request {
-    fer__link link;
+    struct fer__close_request *next; /**< the last one's is the first */
     void (*cb)(void);
     void *user;
 } fer__close_request;
@@ -24,7 +24,7 @@ void fer__object_init(fer__object *object, const fer__class *class, fer_loop *lo
     fer__link_append(&loop->objects, &object->all);
     fer__link_init(&object->ready);
     fer__link_init(&object->reap);
-    fer__link_init(&object->on_closed);
+    object->on_closed = NULL;
     object->data = NULL;
     object->data_finalizer = NULL;
 }
@@ -95,20 +95,27 @@ fer_status fer__object_add_close_request(fer__object *object, void (*cb)(void), 
         return fer__fail_plain(FER_ENOMEM);
     request->cb = cb;
     request->user = user;
-    fer__link_append(&object->on_closed, &request->link);
+    request->next = request;
+    if (object->on_closed != NULL) {
+        request->next = object->on_closed->next;
+        object->on_closed->next = request;
+    }
+    object->on_closed = request;
     if (object->state == FER__CLOSED)
         fer__object_due(object);
     return FER_OK;
 }
 
 void fer__object_run_close_requests(fer__object *object) {
-    fer__link requests;
-    fer__link_move_all(&object->on_closed, &requests);
-    while (!fer__link_alone(&requests)) {
-        fer__close_request *request = FER__CONTAINER(requests.next, fer__close_request, link);
+    fer__close_request *last = object->on_closed;
+    object->on_closed = NULL;
+    while (last != NULL) {
+        fer__close_request *request = last->next;
         void (*cb)(void) = request->cb;
         void *user = request->user;
-        fer__link_remove(&request->link);
+        last->next = request->next;
+        if (request == last)
+            last = NULL;
         fer__pool_give_node(&object->loop->pool, request);
         object->class->closed(object, cb, user);
     }

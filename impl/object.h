@@ -34,12 +34,12 @@ struct fer__object {
     fer_loop *loop; /**< holds a reference */
     atomic_uint owners;
     atomic_uint holds;
-    uint8_t state;       /**< a fer__state */
-    uint8_t holds_loop;  /**< whether waiting keeps the loop alive */
-    fer__link all;       /**< in loop->objects while not closed */
-    fer__link ready;     /**< in loop->ready while callbacks are due */
-    fer__link reap;      /**< in loop->reap after another thread dropped the last reference */
-    fer__link on_closed; /**< close callbacks that wait: fer__close_request */
+    uint8_t state;      /**< a fer__state */
+    uint8_t holds_loop; /**< whether waiting keeps the loop alive */
+    fer__link all;      /**< in loop->objects while not closed */
+    fer__link ready;    /**< in loop->ready while callbacks are due */
+    fer__link reap;     /**< in loop->reap after another thread dropped the last reference */
+    struct fer__close_request *on_closed; /**< the last close callback that waits, in a ring */
     void *data;
     fer_finalizer data_finalizer;
 };

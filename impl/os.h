@@ -160,6 +160,12 @@ fer_status fer__os_bind_pipe(fer__fd fd, const char *name, size_t size, uint32_t
  */
 void fer__os_unbind_pipe(fer__bound *bound);
 
+/**
+ * Whether the name of a socket's peer is one that fer__os_bind_pipe() made up, because the path was too
+ * long or its directory could not be locked: of use to the process that bound it only.
+ */
+int fer__os_pipe_peer_is_hidden(fer__fd fd);
+
 /** The name of a socket (peer 0) or of its peer (peer 1); see fer_pipe_getsockname() for `size`. */
 fer_status fer__os_pipe_name(fer__fd fd, int peer, char *buffer, size_t *size);
 
@@ -190,6 +196,9 @@ typedef enum fer__progress {
 } fer__progress;
 
 fer__progress fer__os_progress(fer__fd fd);
+
+/** Both at once, with fewer calls for what is connected. `progress` is of use for handles only. */
+fer_kind fer__os_identify(fer__fd fd, fer__progress *progress);
 
 fer_status fer__os_buffer_size(fer__fd fd, int receive, int32_t *bytes);
 fer_status fer__os_set_buffer_size(fer__fd fd, int receive, int32_t bytes);

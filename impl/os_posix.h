@@ -56,6 +56,13 @@ void fer__os_address_abstract(const char *name, size_t size, fer__os_address *ad
 /** Connect without waiting, whatever the mode of `fd`. */
 int fer__os_connect_address(fer__fd fd, const fer__os_address *address);
 
+/**
+ * What the names begin with that are made up: a directory's descriptor, to be followed by a number, and a
+ * hidden directory in the one that was asked for.
+ */
+#define FER__OS_DESCRIPTORS "/proc/self/fd/"
+#define FER__OS_HIDDEN      ".fer-"
+
 /** Copy a name of `size` bytes, which may be FER_ZSTRING. NULL when there is no memory. */
 char *fer__os_copy_path(const char *name, size_t size);
 

@@ -117,7 +117,7 @@ static int address_in(const char *directory, fer__fd fd, const char *name,
 #ifdef __linux__
     if (access("/proc/self/fd", X_OK) != 0)
         return ENAMETOOLONG;
-    used = snprintf(text, sizeof text, "/proc/self/fd/%d/%s", fd, name);
+    used = snprintf(text, sizeof text, FER__OS_DESCRIPTORS "%d/%s", fd, name);
     if (used > 0 && (size_t)used < sizeof text && fer__os_address_fill(address, text))
         return 0;
 #else
@@ -147,8 +147,8 @@ static int set_mode(const struct place *place, const fer__bound *bound, mode_t m
     else if ((uint64_t)info.st_dev != bound->device || (uint64_t)info.st_ino != bound->inode)
         number = EADDRINUSE;
     if (number == 0) {
-        char text[sizeof "/proc/self/fd/" + 3 * sizeof fd];
-        snprintf(text, sizeof text, "/proc/self/fd/%d", fd);
+        char text[sizeof FER__OS_DESCRIPTORS + 3 * sizeof fd];
+        snprintf(text, sizeof text, FER__OS_DESCRIPTORS "%d", fd);
         number = chmod(text, mode) != 0 ? errno : 0;
     }
     close(fd);
@@ -186,7 +186,7 @@ static int hidden_open(const struct place *place, struct hidden *hidden) {
     int number = EEXIST;
     for (int i = 0; i < 100 && number == EEXIST; i++) {
         clock_gettime(CLOCK_REALTIME, &now);
-        snprintf(hidden->name, sizeof hidden->name, ".fer-%x-%x-%x", (unsigned)getpid(),
+        snprintf(hidden->name, sizeof hidden->name, FER__OS_HIDDEN "%x-%x-%x", (unsigned)getpid(),
                  atomic_fetch_add(&counter, 1), (unsigned)now.tv_nsec);
         number = mkdirat(place->fd, hidden->name, S_IRWXU) != 0 ? errno : 0;
     }

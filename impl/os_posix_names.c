@@ -94,8 +94,8 @@ int fer__os_address_find(const char *path, fer__os_address *address) {
     fer__fd held = open(path, O_PATH | O_CLOEXEC);
     if (held < 0)
         return errno;
-    char text[sizeof "/proc/self/fd/" + 3 * sizeof held];
-    snprintf(text, sizeof text, "/proc/self/fd/%d", held);
+    char text[sizeof FER__OS_DESCRIPTORS + 3 * sizeof held];
+    snprintf(text, sizeof text, FER__OS_DESCRIPTORS "%d", held);
     fer__os_address_fill(address, text);
     address->held = held;
     return 0;
@@ -172,36 +172,72 @@ fer_status fer__os_connect_pipe(fer__fd fd, const char *name, size_t size) {
     return status;
 }
 
-fer_status fer__os_pipe_name(fer__fd fd, int peer, char *buffer, size_t *size) {
-    int saved = errno;
-    union {
-        struct sockaddr any;
-        struct sockaddr_un local;
-        /* The kernel adds a NUL byte to a path that fills the structure. */
-        char room[sizeof(struct sockaddr_un) + 1];
-    } name;
-    memset(&name, 0, sizeof name);
-    socklen_t length = sizeof name;
-    int rc = peer ? getpeername(fd, &name.any, &length) : getsockname(fd, &name.any, &length);
-    if (rc != 0)
-        return fer__os_finish(saved, errno);
-    const size_t start = offsetof(struct sockaddr_un, sun_path);
-    const char *text = name.room + start;
-    size_t used = length > start ? (size_t)length - start : 0;
-    if (used > sizeof name.room - start)
-        used = sizeof name.room - start;
-    if (used > 0 && text[0] != '\0')
-        used = strnlen(text, used);
+/** The name of a socket as the system has it. */
+typedef union system_name {
+    struct sockaddr any;
+    struct sockaddr_un local;
+    /* The kernel adds a NUL byte to a path that fills the structure. */
+    char room[sizeof(struct sockaddr_un) + 1];
+} system_name;
+
+static const size_t name_start = offsetof(struct sockaddr_un, sun_path);
+
+/* Behind the name is a NUL byte. */
+static int get_name(fer__fd fd, int peer, system_name *name, size_t *used) {
+    memset(name, 0, sizeof *name);
+    socklen_t length = sizeof *name;
+    if ((peer ? getpeername(fd, &name->any, &length) : getsockname(fd, &name->any, &length)) != 0)
+        return errno;
+    const char *text = name->room + name_start;
+    *used = length > name_start ? (size_t)length - name_start : 0;
+    if (*used > sizeof name->room - name_start)
+        *used = sizeof name->room - name_start;
+    if (*used > 0 && text[0] != '\0')
+        *used = strnlen(text, *used);
 #ifndef __linux__
     else
-        used = 0;
+        *used = 0;
 #endif
+    return 0;
+}
+
+static int begins_with(const char *text, const char *with) {
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* Whether a path is one that binding makes up. */
+static int is_made_up(const char *path) {
+    const char *base = strrchr(path, '/');
+    if (base == NULL)
+        return 0;
+    const char *directory = base;
+    while (directory > path && directory[-1] != '/')
+        directory--;
+    return begins_with(path, FER__OS_DESCRIPTORS) || begins_with(directory, FER__OS_HIDDEN);
+}
+
+int fer__os_pipe_peer_is_hidden(fer__fd fd) {
+    int saved = errno;
+    system_name name;
+    size_t used = 0;
+    int hidden = get_name(fd, 1, &name, &used) == 0 && is_made_up(name.room + name_start);
+    errno = saved;
+    return hidden;
+}
+
+fer_status fer__os_pipe_name(fer__fd fd, int peer, char *buffer, size_t *size) {
+    int saved = errno;
+    system_name name;
+    size_t used = 0;
+    int number = get_name(fd, peer, &name, &used);
+    if (number != 0)
+        return fer__os_finish(saved, number);
     errno = saved;
     if (*size < used + 1) {
         *size = used + 1;
         return fer__fail(FER_ENOBUFS, "the name needs %lu bytes", (unsigned long)used + 1);
     }
-    memcpy(buffer, text, used);
+    memcpy(buffer, name.room + name_start, used);
     buffer[used] = '\0';
     *size = used;
     return FER_OK;
@@ -287,8 +323,8 @@ static int change_mode(const fer__bound *bound, mode_t mode) {
         number = ENOENT;
 #ifdef __linux__
     if (number == 0) {
-        char text[sizeof "/proc/self/fd/" + 3 * sizeof fd];
-        snprintf(text, sizeof text, "/proc/self/fd/%d", fd);
+        char text[sizeof FER__OS_DESCRIPTORS + 3 * sizeof fd];
+        snprintf(text, sizeof text, FER__OS_DESCRIPTORS "%d", fd);
         number = chmod(text, mode) != 0 ? errno : 0;
     }
     close(fd);

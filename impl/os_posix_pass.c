@@ -126,20 +126,25 @@ static fer_kind kind_of_socket(int type, int family) {
     return type == SOCK_DGRAM ? FER_KIND_UDP : FER_KIND_OTHER;
 }
 
+/* FER_KIND_PIPE stands for any socket whose family is still to be found out. */
+static fer_kind kind_by_type(fer__fd fd, int *type) {
+    socklen_t size = sizeof *type;
+    *type = 0;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, type, &size) == 0)
+        return FER_KIND_PIPE;
+    return errno == EBADF ? FER_KIND_NONE : FER_KIND_OTHER;
+}
+
 fer_kind fer__os_kind_of(fer__fd fd) {
     int saved = errno;
-    int type = 0;
-    socklen_t size = sizeof type;
+    int type;
     name local;
-    fer_kind kind = FER_KIND_OTHER;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
-        kind = errno == EBADF ? FER_KIND_NONE : FER_KIND_OTHER;
-    } else {
-        memset(&local, 0, sizeof local);
-        size = sizeof local;
-        if (getsockname(fd, &local.any, &size) == 0)
-            kind = kind_of_socket(type, local.any.sa_family);
-    }
+    socklen_t size = sizeof local;
+    fer_kind kind = kind_by_type(fd, &type);
+    memset(&local, 0, sizeof local);
+    if (kind == FER_KIND_PIPE)
+        kind = getsockname(fd, &local.any, &size) == 0 ? kind_of_socket(type, local.any.sa_family)
+                                                       : FER_KIND_OTHER;
     errno = saved;
     return kind;
 }
@@ -178,6 +183,25 @@ fer__progress fer__os_progress(fer__fd fd) {
     }
     errno = saved;
     return progress;
+}
+
+fer_kind fer__os_identify(fer__fd fd, fer__progress *progress) {
+    int saved = errno;
+    int type;
+    name peer;
+    socklen_t size = sizeof peer;
+    fer_kind kind = kind_by_type(fd, &type);
+    *progress = FER__SOCKET_NEW;
+    memset(&peer, 0, sizeof peer);
+    if (kind == FER_KIND_PIPE && getpeername(fd, &peer.any, &size) == 0) {
+        *progress = FER__SOCKET_CONNECTED;
+        kind = kind_of_socket(type, peer.any.sa_family);
+    } else if (kind == FER_KIND_PIPE) {
+        *progress = fer__os_progress(fd);
+        kind = fer__os_kind_of(fd);
+    }
+    errno = saved;
+    return kind;
 }
 
 fer_status fer__os_buffer_size(fer__fd fd, int receive, int32_t *bytes) {

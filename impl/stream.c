@@ -17,9 +17,10 @@ static int is_open(const fer_handle *stream) {
 /* What the descriptor is watched for follows from what the stream is about. */
 fer_status fer__stream_watch(fer_handle *stream) {
     uint32_t events = 0;
-    if (stream->phase == FER__PHASE_CONNECTING)
-        return fer__io_want(&stream->io,
-                            stream->connect_status == FER_EALREADY ? FER__WAIT_WRITE : 0u);
+    if (stream->phase == FER__PHASE_CONNECTING) {
+        int waits = stream->broken == FER_EALREADY && stream->attempt == NULL;
+        return fer__io_want(&stream->io, waits ? FER__WAIT_WRITE : 0u);
+    }
     if (stream->in.cb != NULL && !stream->ended)
         events |= FER__WAIT_READ;
     if (stream->out.queued > 0)
@@ -74,23 +75,15 @@ static void run_sent(fer_handle *stream) {
 }
 
 static void run_connect(fer_handle *stream) {
-    fer_status status = is_open(stream) ? stream->connect_status : FER_ECANCELED;
+    fer_status status = is_open(stream) ? stream->broken : FER_ECANCELED;
     if (status == FER_EALREADY)
         return;
+    stream->broken = FER_OK;
     if (status == FER_OK)
         stream->phase = FER__PHASE_CONNECTED;
     else
         stream->phase = stream->io.fd == FER__NO_FD ? FER__PHASE_NEW : FER__PHASE_FAILED;
-    call_once(stream, &stream->connect, status);
-}
-
-void fer__stream_run(fer_handle *stream) {
-    if (stream->phase == FER__PHASE_CONNECTING)
-        run_connect(stream);
-    run_sent(stream);
-    if (stream->shutdown_asked && !fer__sendq_has_sent(&stream->out) &&
-        (stream->shutdown_done || stream->broken != FER_OK || !is_open(stream)))
-        call_once(stream, &stream->shutdown, outcome(stream, stream->shutdown_done));
+    call_once(stream, &stream->once, status);
 }
 
 /* Writing. */
@@ -208,8 +201,8 @@ fer_status fer__stream_shutdown(fer_handle *stream, fer_stream_cb cb, void *user
     if (stream->shutdown_asked)
         return fer__fail_plain(FER_EALREADY);
     stream->shutdown_asked = 1;
-    stream->shutdown.cb = cb;
-    stream->shutdown.user = user;
+    stream->once.cb = cb;
+    stream->once.user = user;
     finish_shutdown(stream);
     return FER_OK;
 }
@@ -256,10 +249,38 @@ static void read_more(fer_handle *stream) {
     }
 }
 
-void fer__stream_ready(fer_handle *stream, uint32_t events) {
+/* Go on to watch after callbacks. */
+static void watch_on(fer_handle *stream) {
     fer_status status;
+    if (!is_open(stream))
+        return;
+    status = fer__stream_watch(stream);
+    if (status != FER_OK && stream->in.cb != NULL)
+        call_read(stream, status, NULL, 0);
+}
+
+/* The first read of what was accepted does not wait for the loop to say that there is something. */
+static void read_first(fer_handle *stream) {
+    if (!stream->fresh || stream->in.cb == NULL || !is_open(stream))
+        return;
+    stream->fresh = 0;
+    read_more(stream);
+    watch_on(stream);
+}
+
+void fer__stream_run(fer_handle *stream) {
+    if (stream->phase == FER__PHASE_CONNECTING)
+        run_connect(stream);
+    run_sent(stream);
+    if (stream->shutdown_asked && !fer__sendq_has_sent(&stream->out) &&
+        (stream->shutdown_done || stream->broken != FER_OK || !is_open(stream)))
+        call_once(stream, &stream->once, outcome(stream, stream->shutdown_done));
+    read_first(stream);
+}
+
+void fer__stream_ready(fer_handle *stream, uint32_t events) {
     if (stream->phase == FER__PHASE_CONNECTING) {
-        stream->connect_status = fer__os_socket_error(stream->io.fd);
+        stream->broken = fer__os_socket_error(stream->io.fd);
         fer__object_due(&stream->object);
         fer__io_want(&stream->io, 0);
         return;
@@ -268,11 +289,7 @@ void fer__stream_ready(fer_handle *stream, uint32_t events) {
         write_more(stream);
     if ((events & FER__WAIT_READ) != 0 && stream->in.cb != NULL)
         read_more(stream);
-    if (!is_open(stream))
-        return;
-    status = fer__stream_watch(stream);
-    if (status != FER_OK && stream->in.cb != NULL)
-        call_read(stream, status, NULL, 0);
+    watch_on(stream);
 }
 
 static fer_status start_reading(fer_handle *stream, int read2, void (*cb)(void), void *user,
@@ -287,7 +304,12 @@ static fer_status start_reading(fer_handle *stream, int read2, void (*cb)(void),
     if (status != FER_OK)
         return fer__callback_refuse(fer__fail_plain(status), user, finalizer);
     fer__callback_set(&stream->in, cb, user, finalizer);
-    stream->read2 = (uint8_t)read2;
+    stream->read2 = read2 != 0;
+    /* Who connects mostly has something to say: it is there before the loop would tell. */
+    if (stream->fresh) {
+        fer__object_due(&stream->object);
+        return FER_OK;
+    }
     status = fer__stream_watch(stream);
     if (status != FER_OK)
         fer__callback_retire(&stream->in);
@@ -379,5 +401,7 @@ fer_status fer__stream_accept(fer_handle *listener, fer_handle *client) {
     if (status != FER_OK)
         return fer__fail_plain(status);
     fer__handle_adopt(client, fd, FER__PHASE_CONNECTED);
+    client->fresh = 1;
+    client->name = fer__name_ref(listener->name);
     return FER_OK;
 }

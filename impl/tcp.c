@@ -54,16 +54,16 @@ fer_status fer__tcp_connect(fer_handle *tcp, const char *host, uint16_t port, fe
     if (status != FER_OK && status != FER_EALREADY)
         undo_socket(tcp, status);
     tcp->phase = FER__PHASE_CONNECTING;
-    tcp->connect_status = status;
-    tcp->connect.cb = cb;
-    tcp->connect.user = user;
+    tcp->broken = status;
+    tcp->once.cb = cb;
+    tcp->once.user = user;
     if (status != FER_EALREADY) {
         fer__object_due(&tcp->object);
         return FER_OK;
     }
     status = fer__stream_watch(tcp);
     if (status != FER_OK) {
-        tcp->connect_status = status;
+        tcp->broken = status;
         fer__object_due(&tcp->object);
     }
     return FER_OK;

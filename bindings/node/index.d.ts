@@ -300,7 +300,7 @@ declare namespace ferrule {
 
     /** Bind to a name: a stale socket is replaced, a live one is EADDRINUSE. */
     bind(name: PipeName, options?: BindOptions): this;
-    /** Connect to a listening pipe. A failure destroys the pipe. */
+    /** Connect to a listening pipe, waiting for room in its queue. A failure destroys the pipe. */
     connect(name: PipeName, options?: WaitOptions): Promise<this>;
     /**
      * Take the connection that waits, or the next received handle, into a handle that is not open yet; a new one
@@ -316,7 +316,7 @@ declare namespace ferrule {
      */
     writeHandle(chunk: Data, handle: Passable, options?: PassOptions, callback?: (error: Error | null) => void): boolean;
     writeHandle(chunk: Data, handle: Passable, callback: (error: Error | null) => void): boolean;
-    /** The name that the pipe is bound to; empty when it has none. */
+    /** The name that the pipe is bound to, or its listener was; empty when it has none. */
     getsockname(options: { encoding: 'buffer' }): Buffer;
     getsockname(options?: { encoding?: BufferEncoding | undefined }): string;
     /** The name that the peer is bound to; empty when it has none. */

@@ -3,8 +3,10 @@
 #define _GNU_SOURCE 1
 #endif
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,24 +21,34 @@ static fer_handle *bound_pipe(const char *name, size_t size, const fer_bind_opti
     return pipe;
 }
 
-static void expect_name(const fer_handle *pipe, const char *name, size_t length) {
+typedef fer_status (*get_name)(const fer_handle *pipe, char *buffer, size_t *size);
+
+static void expect(get_name get, const fer_handle *pipe, const char *name, size_t length) {
     char buffer[512];
     size_t size = 0;
-    assert_int_equal(fer_pipe_getsockname(pipe, NULL, &size), FER_ENOBUFS);
+    assert_int_equal(get(pipe, NULL, &size), FER_ENOBUFS);
     assert_int_equal(size, length + 1);
     size = length;
-    assert_int_equal(fer_pipe_getsockname(pipe, buffer, &size), FER_ENOBUFS);
+    assert_int_equal(get(pipe, buffer, &size), FER_ENOBUFS);
     assert_int_equal(size, length + 1);
     memset(buffer, 'x', sizeof buffer);
-    assert_int_equal(fer_pipe_getsockname(pipe, buffer, &size), FER_OK);
+    assert_int_equal(get(pipe, buffer, &size), FER_OK);
     assert_int_equal(size, length);
     assert_memory_equal(buffer, name, length);
     assert_int_equal(buffer[length], '\0');
 }
 
-/* A client gets there by the name, and knows whom it talks to. */
-static void expect_connection(fer_handle *listener, const char *name, size_t size) {
+static void expect_name(const fer_handle *pipe, const char *name, size_t length) {
+    expect(fer_pipe_getsockname, pipe, name, length);
+}
+
+/* A client gets there by the name, and knows whom it talks to; so does who accepts it. */
+static void connect_and_expect(fer_handle *listener, const char *name, size_t size,
+                               const char *peer) {
     fer_handle *client = NULL;
+    fer_handle *served = NULL;
+    char bound[512];
+    size_t room = sizeof bound;
     noted connection = {0};
     noted connected = {0};
     assert_int_equal(fer_stream_listen(listener, 0, note_connection, &connection, NULL), FER_OK);
@@ -45,7 +57,22 @@ static void expect_connection(fer_handle *listener, const char *name, size_t siz
     harness_run_until(loop, &connection.calls);
     harness_run_until(loop, &connected.calls);
     assert_int_equal(connected.status, FER_OK);
+    assert_int_equal(fer_pipe_new(loop, 0, &served), FER_OK);
+    assert_int_equal(fer_stream_accept(listener, served), FER_OK);
+    assert_int_equal(fer_pipe_getsockname(listener, bound, &room), FER_OK);
+    expect(fer_pipe_getsockname, served, bound, room);
+    expect(fer_pipe_getpeername, served, "", 0);
+    expect(fer_pipe_getsockname, client, "", 0);
+    if (peer != NULL)
+        expect(fer_pipe_getpeername, client, peer, strlen(peer));
+    else
+        expect(fer_pipe_getpeername, client, bound, room);
+    fer_handle_unref(served);
     fer_handle_unref(client);
+}
+
+static void expect_connection(fer_handle *listener, const char *name, size_t size) {
+    connect_and_expect(listener, name, size, NULL);
 }
 
 static void a_name_is_kept_as_it_was_given(void **state) {
@@ -77,6 +104,13 @@ static void a_name_is_kept_as_it_was_given(void **state) {
     expect_name(pipe, long_path, strlen(long_path));
     expect_connection(pipe, long_path, FER_ZSTRING);
     fer_handle_unref(pipe);
+
+    /* The client goes another way: it has only that. */
+    pipe = bound_pipe(long_path, FER_ZSTRING, NULL);
+    assert_int_equal(symlink(long_path, harness_path("short")), 0);
+    connect_and_expect(pipe, harness_path("short"), FER_ZSTRING, harness_path("short"));
+    assert_int_equal(unlink(harness_path("short")), 0);
+    fer_handle_unref(pipe);
 #else
     (void)long_path;
 #endif
@@ -91,6 +125,88 @@ static void a_name_is_kept_as_it_was_given(void **state) {
     assert_int_equal(chdir(before), 0);
     fer_handle_unref(pipe);
     end_loop(loop);
+}
+
+/* In a directory that somebody else has locked, the socket is made out of sight. */
+static void a_name_is_known_that_was_given_later(void **state) {
+    (void)state;
+    int directory = open(harness_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(directory >= 0);
+    assert_int_equal(flock(directory, LOCK_EX | LOCK_NB), 0);
+    assert_int_equal(fer_loop_new(&loop), FER_OK);
+    fer_handle *pipe = bound_pipe(harness_path("p"), FER_ZSTRING, NULL);
+    assert_int_equal(close(directory), 0);
+    expect_name(pipe, harness_path("p"), strlen(harness_path("p")));
+    expect_connection(pipe, harness_path("p"), FER_ZSTRING);
+    fer_handle_unref(pipe);
+    end_loop(loop);
+}
+
+static void what_was_accepted_keeps_its_name(void **state) {
+    (void)state;
+    fer_handle *client = NULL;
+    fer_handle *served = NULL;
+    noted connection = {0};
+    noted connected = {0};
+    noted closed = {0};
+    char path[128];
+    snprintf(path, sizeof path, "%s", harness_path("p"));
+    assert_int_equal(fer_loop_new(&loop), FER_OK);
+    fer_handle *pipe = bound_pipe(path, FER_ZSTRING, NULL);
+    assert_int_equal(fer_stream_listen(pipe, 0, note_connection, &connection, NULL), FER_OK);
+    assert_int_equal(fer_pipe_new(loop, 0, &client), FER_OK);
+    assert_int_equal(fer_pipe_connect(client, path, FER_ZSTRING, note_stream, &connected), FER_OK);
+    harness_run_until(loop, &connection.calls);
+    assert_int_equal(fer_pipe_new(loop, 0, &served), FER_OK);
+    assert_int_equal(fer_stream_accept(pipe, served), FER_OK);
+    assert_int_equal(fer_handle_close(pipe, note_handle_closed, &closed), FER_OK);
+    harness_run_until(loop, &closed.calls);
+    fer_handle_unref(pipe);
+    expect_name(served, path, strlen(path));
+    fer_handle_unref(served);
+    fer_handle_unref(client);
+    end_loop(loop);
+}
+
+typedef struct named {
+    fer_handle *listener;
+    const char *path;
+} named;
+
+static void connect_by_name(void *context) {
+    const named *to = context;
+    fer_handle *client = NULL;
+    noted connected = {0};
+    fer_status status = fer_pipe_new(loop, 0, &client);
+    if (status == FER_OK) {
+        status = fer_pipe_connect(client, to->path, FER_ZSTRING, note_stream, &connected);
+        if (status == FER_OK) {
+            harness_run_until(loop, &connected.calls);
+            expect(fer_pipe_getpeername, client, to->path, strlen(to->path));
+        }
+    }
+    assert_true(status == FER_OK || status == FER_ENOMEM);
+    fer_handle_unref(client);
+    assert_int_equal(fer_loop_step(loop, 0), FER_OK);
+}
+
+static void keeping_a_name_survives_a_lack_of_memory(void **state) {
+    (void)state;
+#ifdef __linux__
+    char path[200];
+    named to = {NULL, path};
+    noted connection = {0};
+    assert_in_range(snprintf(path, sizeof path, "%s/%0100d", harness_directory(), 0), 108, 199);
+    assert_int_equal(fer_loop_new(&loop), FER_OK);
+    to.listener = bound_pipe(path, FER_ZSTRING, NULL);
+    assert_int_equal(fer_stream_listen(to.listener, 0, note_connection, &connection, NULL), FER_OK);
+    connect_by_name(&to);
+    assert_in_range(harness_each_allocation(connect_by_name, &to), 3, 10);
+    fer_handle_unref(to.listener);
+    end_loop(loop);
+#else
+    skip();
+#endif
 }
 
 static void an_abstract_name_is_no_file(void **state) {
@@ -201,6 +317,9 @@ static void a_listening_socket_is_opened(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(a_name_is_kept_as_it_was_given),
+        HARNESS_TEST(a_name_is_known_that_was_given_later),
+        HARNESS_TEST(what_was_accepted_keeps_its_name),
+        HARNESS_TEST(keeping_a_name_survives_a_lack_of_memory),
         HARNESS_TEST(an_abstract_name_is_no_file),
         HARNESS_TEST(the_file_has_its_mode_and_goes_with_the_pipe),
         HARNESS_TEST(a_file_may_be_kept),

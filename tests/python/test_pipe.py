@@ -6,12 +6,14 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import ferrule
 import pytest
 from ferrule.errno import FER_ECANCELED, FER_EOF, UV_EOF
+from handles import run_until
 from support import Child, receive_exactly
 
 
@@ -147,6 +149,35 @@ def test_names(loop: ferrule.Loop, folder: Path, name: str) -> None:
     loop.run()
     client.close()
     assert seen == [(None, "", os.fsdecode(names[name]))]
+
+
+def test_a_full_queue_is_waited_for(loop: ferrule.Loop, folder: Path) -> None:
+    name = f"{folder}/s"
+    events: list[Any] = []
+    with socket.socket(socket.AF_UNIX) as listener, ExitStack() as stack:
+        listener.bind(name)
+        listener.listen(1)
+        while True:
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            try:
+                client.connect(name)
+            except BlockingIOError:
+                break
+        pipe, canceled = ferrule.Pipe(loop), ferrule.Pipe(loop)
+        pipe.connect(name, lambda pipe, error: events.append(error))
+        canceled.connect(name, lambda pipe, error: events.append(error))
+        loop.step(0)
+        assert not events
+        canceled.close()
+        run_until(loop, lambda: events)
+        assert events.pop() == FER_ECANCELED
+        listener.accept()[0].close()
+        run_until(loop, lambda: events)
+        assert events == [None]
+        assert pipe.getpeername() == name
+        pipe.close()
+    os.unlink(name)
 
 
 def test_mode_and_keeping_the_file(loop: ferrule.Loop, tmp_path: Path) -> None:

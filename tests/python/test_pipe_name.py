@@ -56,6 +56,25 @@ def test_long_names(loop: ferrule.Loop, folder: Path) -> None:
     serve_at(loop, deep / ("s" * 60))
 
 
+@pytest.mark.parametrize("size", [1, 200])
+def test_both_ends_know_the_name(loop: ferrule.Loop, folder: Path, size: int) -> None:
+    name = str(folder / ("n" * size))
+    listener, client, served = ferrule.Pipe(loop), ferrule.Pipe(loop), ferrule.Pipe(loop)
+    events: list[Any] = []
+    listener.bind(name)
+    listener.listen(lambda pipe, error: events.append(error))
+    client.connect(name, lambda pipe, error: events.append(error))
+    run_until(loop, lambda: len(events) == 2)
+    assert events == [None, None]
+    listener.accept(served)
+    listener.close()
+    loop.step(0)
+    assert (client.getsockname(), client.getpeername()) == ("", name)
+    assert (served.getsockname(), served.getpeername()) == (name, "")
+    client.close()
+    served.close()
+
+
 def test_names_that_are_no_text(loop: ferrule.Loop, folder: Path) -> None:
     serve_at(loop, os.fsencode(folder) + b"/\xff\xfe s")
 

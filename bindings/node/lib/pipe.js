@@ -79,7 +79,7 @@ class Pipe extends Stream {
   }
 
   /**
-   * Connect to a listening pipe. A failure destroys the pipe.
+   * Connect to a listening pipe, waiting for room in its queue. A failure destroys the pipe.
    *
    * @param {string | Uint8Array | URL} name
    * @param {{ signal?: AbortSignal, timeout?: number }} [options] timeout in milliseconds
@@ -233,7 +233,7 @@ class Pipe extends Stream {
   }
 
   /**
-   * The name that the pipe is bound to; empty when it has none.
+   * The name that the pipe is bound to, or its listener was; empty when it has none.
    *
    * @param {{ encoding?: BufferEncoding | 'buffer' }} [options]
    * @returns {string | Buffer}

@@ -91,7 +91,7 @@ class Pipe(Stream):
         _ferrule.fer_pipe_chmod(self._c, mode)
 
     def connect(self, name: Name, callback: Callable[[Self, int | None], object]) -> None:
-        """Connect to a listening pipe.
+        """Connect to a listening pipe. While the listener's queue is full, this waits for room.
 
         name: as for ``bind()``.
         callback: ``callback(pipe, error)``: FER_ENOENT, FER_ECONNREFUSED, FER_EACCES and others by what is
@@ -114,7 +114,7 @@ class Pipe(Stream):
         _ferrule.fer_pipe_open(self._c, fd)
 
     def getsockname(self) -> str:
-        """The name that the pipe is bound to; empty when there is none.
+        """The name that the pipe is bound to, or its listener was; empty when there is none.
 
         Raises Error FER_EBADF before it is open.
         Source: ``fer_pipe_getsockname``.

@@ -83,6 +83,7 @@ FER_API fer_status fer_pipe_new(fer_loop *loop, uint32_t flags, fer_handle **han
  *
  * The socket file has its mode from the first instant. A socket that stands there already is
  * replaced, under a lock, when it is ours and nobody listens on it; otherwise the name is in use.
+ * An abstract name has no file and no mode: any user of the machine can connect.
  * From now on the system queues connections for the pipe, so that nobody takes it for stale.
  * Closing the pipe removes the file if it is still the one that was made here.
  *
@@ -104,15 +105,15 @@ FER_API fer_status fer_pipe_bind(fer_handle *pipe, const char *name, size_t size
                                  const fer_bind_options *options);
 
 /**
- * Connect to a listening pipe.
+ * Connect to a listening pipe. While the listener's queue is full this waits, as a blocking connect(2)
+ * does: it tries again, at most 64 ms apart, until there is room or the pipe is closed.
  *
  * @param pipe  a pipe that is not open yet.
  * @param name  the name.
  * @param size  its size in bytes, or FER_ZSTRING.
  * @param cb    one-shot: FER_OK; FER_ENOENT; FER_ECONNREFUSED when nobody listens there; FER_ENOTSOCK
- *              when something else than a socket is there; FER_EACCES; FER_EAGAIN when the listener's
- *              queue is full; what else connect(2) gives; FER_ECANCELED after a close. After an error
- *              the pipe may try again.
+ *              when something else than a socket is there; FER_EACCES; what else connect(2) gives;
+ *              FER_ECANCELED after a close. After an error the pipe may try again.
  * @param user  passed to `cb`.
  * Ownership: the name is copied.
  * Thread: the loop's.
@@ -139,7 +140,10 @@ FER_API fer_status fer_pipe_connect(fer_handle *pipe, const char *name, size_t s
 FER_API fer_status fer_pipe_open(fer_handle *pipe, fer_fd fd);
 
 /**
- * The name that a pipe is bound to.
+ * The name that a pipe is bound to: what was asked for. That of an accepted pipe is its listener's.
+ *
+ * A pipe that fer_pipe_open() made, or that was received, has the name that the system knows. Of a path
+ * longer than a socket address, that is one that means something to who bound it only.
  *
  * @param pipe         a pipe.
  * @param[out] buffer  receives the name and a NUL byte behind it.
@@ -155,7 +159,8 @@ FER_API fer_status fer_pipe_open(fer_handle *pipe, fer_fd fd);
 FER_API fer_status fer_pipe_getsockname(const fer_handle *pipe, char *buffer, size_t *size);
 
 /**
- * The name that the peer of a pipe is bound to.
+ * The name that the peer of a pipe is bound to, as the peer gave it; where the system does not know it
+ * in a form that is of use here, the one that this pipe connected to.
  *
  * @param pipe         a connected pipe.
  * @param[out] buffer  receives the name and a NUL byte behind it.

@@ -141,6 +141,10 @@ static fer_status parse_pipe(fer__span rest, fer__address *address) {
 
 static fer_status parse_fifo(fer__span rest, fer__address *address) {
     address->transport = FER__TRANSPORT_FIFO;
+    address->name = address->second = rest;
+    /* A server makes the two itself. */
+    if (rest.size == 0)
+        return FER_OK;
     const char *comma = memchr(rest.text, ',', rest.size);
     if (comma == NULL)
         return fer__fail(FER_EADDRESS, "fifo: no comma between two paths in \"%.*s\"", SHOWN(rest));

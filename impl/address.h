@@ -28,7 +28,7 @@ typedef struct fer__span {
 typedef struct fer__address {
     fer__transport transport;
     fer__span name; /**< path, abstract name without the @, short name, IN of a FIFO, host of tcp */
-    fer__span second; /**< OUT of a FIFO */
+    fer__span second; /**< OUT of a FIFO; both are empty in `fifo:` alone */
     uint16_t port;    /**< of tcp; 0 picks one */
     int fd;           /**< of fd */
 } fer__address;

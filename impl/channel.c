@@ -17,14 +17,14 @@ static fer_channel *from_object(fer__object *object) {
 }
 
 fer_status fer__channel_options_check(fer_channel_options *o) {
-    if (o->flags != 0)
+    if ((o->flags & ~(uint32_t)FER_CHANNEL_ANY_HOST) != 0)
         return fer__fail(FER_EINVAL, "unknown flag in the options");
     if (o->wire != FER_WIRE_NATIVE && o->wire != FER_WIRE_PLAIN)
         return fer__fail(FER_EINVAL, "unknown wire %d", (int)o->wire);
     if (o->max_message > UINT32_MAX)
         return fer__fail(FER_EINVAL, "max_message is above 4 GiB - 1");
-    if (o->max_handles != 0)
-        return fer__fail(FER_ENOTSUP, "messages carry no handles in this version");
+    if (o->max_handles > FER_MESSAGE_HANDLES_MAX)
+        return fer__fail(FER_EINVAL, "max_handles is above %d", FER_MESSAGE_HANDLES_MAX);
     o->max_message = o->max_message == 0 ? (uint64_t)DEFAULT_MESSAGE : o->max_message;
     o->high_water = o->high_water == 0 ? (uint64_t)DEFAULT_HIGH_WATER : o->high_water;
     o->hard_cap = o->hard_cap == 0 ? (uint64_t)DEFAULT_HARD_CAP : o->hard_cap;
@@ -32,6 +32,7 @@ fer_status fer__channel_options_check(fer_channel_options *o) {
     o->handshake_timeout_ms =
         o->handshake_timeout_ms == 0 ? DEFAULT_HANDSHAKE_MS : o->handshake_timeout_ms;
     o->close_timeout_ms = o->close_timeout_ms == 0 ? DEFAULT_CLOSE_MS : o->close_timeout_ms;
+    o->frame_timeout_ms = o->frame_timeout_ms == 0 ? -1 : o->frame_timeout_ms;
     return FER_OK;
 }
 
@@ -39,11 +40,27 @@ int fer__channel_is_open(const fer_channel *channel) {
     return channel->object.state == FER__OPEN && channel->phase == FER__CHANNEL_OPEN;
 }
 
+fer__fd fer__channel_out(const fer_channel *channel) {
+    return channel->fifo != NULL ? channel->fifo->io.fd : channel->io.fd;
+}
+
+/* The end of the peer shows on the FIFO that is read only when the peer has opened it. */
+static fer_status watch_fifo(fer_channel *channel) {
+    uint32_t events = 0;
+    if (channel->blocked)
+        events |= FER__WAIT_WRITE;
+    if (channel->phase == FER__CHANNEL_OPEN && !channel->ended && !channel->fifo->heard)
+        events |= FER__WAIT_GONE;
+    return fer__io_want(&channel->fifo->io, events);
+}
+
 fer_status fer__channel_watch(fer_channel *channel) {
     uint32_t events = 0;
     int closing = channel->object.state == FER__CLOSING;
-    if (channel->torn || channel->io.fd == FER__NO_FD)
+    if (channel->torn || channel->resetting || channel->io.fd == FER__NO_FD)
         return FER_OK;
+    if (channel->phase == FER__CHANNEL_CONNECTING)
+        return fer__io_want(&channel->io, channel->line == FER__LINE_TCP ? FER__WAIT_WRITE : 0u);
     /* Who is about to be told that it is open will most likely receive: see run(). */
     if (channel->opening != NULL && channel->opening->done && channel->opening->result == FER_OK)
         return FER_OK;
@@ -52,8 +69,13 @@ fer_status fer__channel_watch(fer_channel *channel) {
     if (channel->phase == FER__CHANNEL_OPEN && !channel->ended &&
         (closing || (channel->receiver.cb != NULL && !channel->paused)))
         events |= FER__WAIT_READ;
-    if (channel->blocked)
+    if (channel->fifo != NULL) {
+        fer_status status = watch_fifo(channel);
+        if (status != FER_OK)
+            return status;
+    } else if (channel->blocked) {
         events |= FER__WAIT_WRITE;
+    }
     return fer__io_want(&channel->io, events);
 }
 
@@ -63,9 +85,12 @@ static void watch_or_end(fer_channel *channel) {
         fer__channel_tear_down(channel, status);
 }
 
-static void on_ready(fer__io *io, uint32_t events) {
-    fer_channel *channel = FER__CONTAINER(io, fer_channel, io);
+static void serve(fer_channel *channel, uint32_t events) {
     fer__object_hold(&channel->object);
+    if (channel->phase == FER__CHANNEL_CONNECTING) {
+        fer__channel_connect_ready(channel);
+        events = 0;
+    }
     if ((events & FER__WAIT_WRITE) != 0) {
         channel->blocked = 0;
         fer__channel_flush(channel);
@@ -81,6 +106,20 @@ static void on_ready(fer__io *io, uint32_t events) {
     fer__object_release(&channel->object);
 }
 
+static void on_ready(fer__io *io, uint32_t events) {
+    serve(FER__CONTAINER(io, fer_channel, io), events);
+}
+
+/* The peer does not read any more; most likely it is gone, and what it wrote comes before the end. */
+static void on_fifo_ready(fer__io *io, uint32_t events) {
+    fer_channel *channel = FER__CONTAINER(io, fer__fifo, io)->channel;
+    if ((events & FER__WAIT_GONE) != 0) {
+        channel->fifo->heard = 1;
+        events |= FER__WAIT_READ;
+    }
+    serve(channel, events);
+}
+
 static void run(fer__object *object) {
     fer_channel *channel = from_object(object);
     if (object->state == FER__CLOSED) {
@@ -89,12 +128,12 @@ static void run(fer__object *object) {
     }
     if (channel->opening != NULL && fer__channel_run_opened(channel))
         watch_or_end(channel);
-    if (channel->out.queued > 0 && !channel->blocked && !channel->torn)
+    if (channel->out.queued > 0 && !channel->blocked && !channel->torn && !channel->corked)
         fer__channel_flush(channel);
     fer__channel_run_sent(channel);
     fer__channel_run_receiver(channel);
     fer__channel_check_closed(channel);
-    if (object->state == FER__CLOSING && channel->io_closed)
+    if (object->state == FER__CLOSING && channel->torn && channel->ios_open == 0)
         fer__channel_run_closed(channel);
 }
 
@@ -113,6 +152,7 @@ static void destroy(fer__object *object) {
     fer_channel *channel = from_object(object);
     fer__opening_free(channel->opening);
     fer__free(channel->blocking);
+    fer__free(channel->fifo);
 }
 
 static const fer__class channel_class = {run, abort_channel, call_closed, destroy};
@@ -138,6 +178,7 @@ fer_status fer__channel_new(fer_loop *loop, const fer_channel_options *options, 
     fer__object_init(&channel->object, &channel_class, loop);
     fer__io_init(&channel->io, loop, on_ready);
     fer__deadline_init(&channel->deadline, NULL);
+    channel->ios_open = 1;
     channel->wire = (uint8_t)options->wire;
     channel->turn = UINT64_MAX;
     channel->limits.max_message = options->max_message;
@@ -146,7 +187,30 @@ fer_status fer__channel_new(fer_loop *loop, const fer_channel_options *options, 
     channel->high_water = options->high_water;
     channel->hard_cap = options->hard_cap;
     channel->close_timeout_ms = options->close_timeout_ms;
+    channel->frame_timeout_ms = options->frame_timeout_ms;
     *out = channel;
+    return FER_OK;
+}
+
+void fer__channel_abandon(fer_channel *channel) {
+    fer__opening_free(channel->opening);
+    channel->opening = NULL;
+    channel->object.state = FER__CLOSED;
+    fer__link_remove(&channel->object.all);
+    /* For its owner, and for being open. */
+    fer__object_release(&channel->object);
+    fer__object_release(&channel->object);
+}
+
+fer_status fer__channel_add_fifo(fer_channel *channel) {
+    fer__fifo *fifo = fer__zalloc(sizeof *fifo);
+    if (fifo == NULL)
+        return fer__fail_plain(FER_ENOMEM);
+    fer__io_init(&fifo->io, channel->object.loop, on_fifo_ready);
+    fifo->channel = channel;
+    channel->fifo = fifo;
+    channel->out.is_fifo = 1;
+    channel->ios_open = 2;
     return FER_OK;
 }
 
@@ -164,5 +228,7 @@ void fer__channel_get_info(const fer_channel *channel, fer_channel_info *info) {
 void fer__channel_hold_loop(fer_channel *channel, int hold) {
     channel->object.holds_loop = hold != 0;
     fer__io_hold(&channel->io, hold);
+    if (channel->fifo != NULL)
+        fer__io_hold(&channel->fifo->io, hold);
     fer__deadline_hold(channel->object.loop, &channel->deadline, hold);
 }

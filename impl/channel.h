@@ -1,19 +1,20 @@
 /**
  * Channels.
  *
- * Life: connecting, hello (native wire), open; then closing, closed. channel_open.c leads to open,
- * channel_send.c and channel_receive.c are what it is for, channel_close.c ends it.
+ * Life: connecting, hello (native wire), open; then closing, closed. channel_open.c, channel_connect.c and
+ * channel_hello.c lead to open, channel_send.c and channel_receive.c are what it is for, channel_close.c
+ * ends it.
  */
 #ifndef FER_IMPL_CHANNEL_H
 #define FER_IMPL_CHANNEL_H
 
-#include "address.h"
 #include "callback.h"
 #include "deadline.h"
 #include "ferrule/channel.h"
 #include "intake.h"
 #include "io.h"
 #include "object.h"
+#include "place.h"
 #include "sendq.h"
 #include "status.h"
 
@@ -29,9 +30,9 @@ typedef struct fer__opening {
     fer_channel_connected_cb opened; /**< told once that it is open, or will never be */
     void *user;
     fer_channel *channel;
-    fer__link link; /**< in server->half_open of an accepted channel */
-    char *name;     /**< of the pipe to connect to */
-    size_t name_size;
+    fer__link link;   /**< in server->half_open of an accepted channel */
+    fer__place place; /**< where to connect to */
+    int waits;        /**< for a client, at a server on a FIFO: as long as it takes */
     int64_t give_up;  /**< when to stop trying to connect, by fer__os_now(); negative: never */
     int64_t retry_ms; /**< wait before the next try */
     int64_t handshake_timeout_ms;
@@ -42,6 +43,13 @@ typedef struct fer__opening {
     int done;           /**< `result` holds */
     fer__detail detail; /**< what was wrong */
 } fer__opening;
+
+/** What only a channel on FIFOs has: the one that it writes. */
+typedef struct fer__fifo {
+    fer__io io;
+    fer_channel *channel;
+    uint8_t heard; /**< something came: from now on the end of the peer shows when reading */
+} fer__fifo;
 
 /** What only a blocking channel has. */
 typedef struct fer__blocking {
@@ -56,16 +64,20 @@ struct fer_channel {
     fer__deadline deadline;
     fer__opening *opening;   /**< NULL once open */
     fer__blocking *blocking; /**< NULL on a loop */
+    fer__fifo *fifo;         /**< NULL except on FIFOs */
 
     uint8_t phase;        /**< a fer__channel_phase */
     uint8_t wire;         /**< a fer_wire */
+    uint8_t line;         /**< a fer__line */
+    uint8_t resetting;    /**< the io of a failed try to connect is being closed */
+    uint8_t corked;       /**< what is sent gathers */
     uint8_t blocked;      /**< the kernel takes no more: wait until it does */
     uint8_t above;        /**< the queue has been above the high-water mark */
     uint8_t drained;      /**< the drain callback is due */
     uint8_t paused;       /**< the receiver does not want any for now */
     uint8_t said_goodbye; /**< ours is queued or sent */
     uint8_t torn;         /**< the descriptor is closed */
-    uint8_t io_closed;    /**< the io is closed: the channel can be, too */
+    uint8_t ios_open;     /**< ios that are not closed: at 0 the channel can be, too */
     uint8_t ended;        /**< nothing more can be received: `end` says why */
     uint16_t version;     /**< of the native wire */
 
@@ -81,8 +93,12 @@ struct fer_channel {
     uint64_t high_water;
     uint64_t hard_cap;
     int64_t close_timeout_ms;
+    int64_t frame_timeout_ms; /**< negative: none */
+    uint64_t unsent;          /**< bytes that were queued when the descriptor was closed */
     fer__callback receiver;
     fer__callback drain;
+    void (*gone)(void *user); /**< told once that the channel is closed; may be NULL */
+    void *gone_user;
 };
 
 /* channel.c */
@@ -92,7 +108,13 @@ fer_status fer__channel_options_check(fer_channel_options *options);
 
 fer_status fer__channel_new(fer_loop *loop, const fer_channel_options *options, fer_channel **out);
 
-/** Watch the descriptor for what the channel is about. */
+/** Undo fer__channel_new() on a channel that nobody has seen yet. */
+void fer__channel_abandon(fer_channel *channel);
+
+/** Make room for the second descriptor of a channel on FIFOs. */
+fer_status fer__channel_add_fifo(fer_channel *channel);
+
+/** Watch the descriptors for what the channel is about. */
 fer_status fer__channel_watch(fer_channel *channel);
 
 /** Whether `status` OK was reached: open and not closing. */
@@ -101,33 +123,54 @@ int fer__channel_is_open(const fer_channel *channel);
 void fer__channel_get_info(const fer_channel *channel, fer_channel_info *info);
 void fer__channel_hold_loop(fer_channel *channel, int hold);
 
+/** The descriptor that it writes to. */
+fer__fd fer__channel_out(const fer_channel *channel);
+
 /* channel_open.c */
 
 fer_status fer__channel_connect(fer_loop *loop, const char *address,
                                 const fer_channel_options *options, fer_channel_connected_cb opened,
                                 void *user, fer_channel **out);
 
-/** Begin on a descriptor that was accepted; the channel owns it, also when this fails. */
-fer_status fer__channel_accept(fer_loop *loop, const fer_channel_options *options, fer__fd fd,
-                               fer_channel_connected_cb opened, void *user, fer_channel **out);
+/** Wait, at a server, for a client on FIFOs. The place is the channel's then, unless this fails. */
+fer_status fer__channel_await(fer_loop *loop, fer__place *place, const fer_channel_options *options,
+                              fer_channel_connected_cb opened, void *user, fer_channel **out);
 
-/** The descriptor is readable while the peer has not said hello. */
-void fer__channel_read_hello(fer_channel *channel);
+/** Begin on a descriptor that is connected; the channel owns it, also when this fails. */
+fer_status fer__channel_accept(fer_loop *loop, const fer_channel_options *options, fer__line line,
+                               fer__fd fd, fer_channel_connected_cb opened, void *user,
+                               fer_channel **out);
+
+fer_status fer__channel_pair(fer_loop *loop, const fer_channel_options *options,
+                             fer_channel_connected_cb opened, void *user, fer_channel *out[2]);
 
 /** Opening came to an end; who waits for it is told at the end of the turn. */
 void fer__channel_opened(fer_channel *channel, fer_status status);
 int fer__channel_run_opened(fer_channel *channel); /**< whether it was told */
 void fer__opening_free(fer__opening *opening);
 
-/** The name of the pipe that an address means, into `name` of FER__PIPE_NAME_MAX bytes. */
-fer_status fer__channel_pipe_name(const char *address, char *name, size_t *size);
+/* channel_connect.c */
 
-enum { FER__PIPE_NAME_MAX = 4096 };
+/** Try to reach the place, now and later. */
+void fer__channel_try_connect(fer_channel *channel);
+
+/** The descriptor is writable while the connection is under way. */
+void fer__channel_connect_ready(fer_channel *channel);
+
+/* channel_hello.c */
+
+/** The descriptor is connected: on the native wire say hello and wait for the peer's. */
+void fer__channel_connected(fer_channel *channel);
+
+/** The descriptor is readable while the peer has not said hello. */
+void fer__channel_read_hello(fer_channel *channel);
 
 /* channel_send.c */
 
+/** `fds` ride with the message; they stay the caller's. */
 fer_status fer__channel_send(fer_channel *channel, const fer_bytes *parts, size_t count,
-                             fer_sent_cb cb, void *user);
+                             const fer__fd *fds, size_t fd_count, fer_sent_cb cb, void *user);
+void fer__channel_uncork(fer_channel *channel);
 
 /** Write what waits. Failing is noted in the channel. */
 void fer__channel_flush(fer_channel *channel);
@@ -152,6 +195,20 @@ fer_status fer__channel_set_paused(fer_channel *channel, int paused);
  */
 fer_status fer__channel_read(fer_channel *channel, int may_block);
 void fer__channel_batch_done(fer_channel *channel);
+
+/** Read bytes, as far as they come at once or, with `may_block`, wait for the first. */
+fer_status fer__channel_recv(fer_channel *channel, const struct iovec *iov, size_t count,
+                             int may_block, size_t *got, uint32_t *flags);
+
+/** The peer was silent in the middle of a message for too long. */
+void fer__channel_give_up_frame(fer_channel *channel);
+
+/** Close the handles of the message of this number in the present batch that nobody took. */
+void fer__message_drop_handles(fer_channel *channel, size_t number);
+
+/** Take a handle that a message of the present batch brought. */
+fer_status fer__message_take(fer_channel *channel, const fer_message *message, size_t index,
+                             fer__fd *fd, int32_t *kind);
 
 /** The descriptor is readable. */
 void fer__channel_read_ready(fer_channel *channel);

@@ -1,10 +1,26 @@
 #include "channel.h"
 #include "status.h"
 
-static void on_io_closed(fer__io *io) {
-    fer_channel *channel = FER__CONTAINER(io, fer_channel, io);
-    channel->io_closed = 1;
+static void io_closed(fer_channel *channel) {
+    channel->ios_open--;
     fer__object_due(&channel->object);
+}
+
+static void on_io_closed(fer__io *io) {
+    io_closed(FER__CONTAINER(io, fer_channel, io));
+}
+
+static void on_fifo_closed(fer__io *io) {
+    io_closed(FER__CONTAINER(io, fer__fifo, io)->channel);
+}
+
+static void close_ios(fer_channel *channel) {
+    if (channel->fifo != NULL)
+        fer__io_close(&channel->fifo->io, on_fifo_closed);
+    if (channel->resetting)
+        channel->io.closed = on_io_closed;
+    else
+        fer__io_close(&channel->io, on_io_closed);
 }
 
 void fer__channel_tear_down(fer_channel *channel, fer_status status) {
@@ -15,15 +31,18 @@ void fer__channel_tear_down(fer_channel *channel, fer_status status) {
     channel->object.state = FER__CLOSING;
     channel->close_status = status;
     channel->blocked = 0;
+    channel->unsent += channel->out.queued;
     fer__deadline_clear(loop, &channel->deadline);
     fer__sendq_drop(&channel->out, &loop->pool);
     fer__intake_drop(&channel->in, &loop->pool);
     fer__object_due(&channel->object);
-    fer__io_close(&channel->io, on_io_closed);
+    close_ios(channel);
 }
 
 void fer__channel_run_closed(fer_channel *channel) {
     fer__callback_retire(&channel->drain);
+    if (channel->gone != NULL)
+        channel->gone(channel->gone_user);
     fer__object_finish_close(&channel->object);
 }
 

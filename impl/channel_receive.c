@@ -21,6 +21,72 @@ static void end(fer_channel *channel, fer_status status) {
         fer__channel_break(channel, status);
 }
 
+/* Read from a socket that may bring descriptors, too. */
+static fer_status recv_with_fds(fer_channel *channel, const struct iovec *iov, size_t count,
+                                int may_block, size_t *got, uint32_t *flags) {
+    fer__fd fds[FER__FDS_MAX];
+    size_t fd_count = 0;
+    fer_status status =
+        fer__os_recv_fds(channel->io.fd, iov, count, may_block, got, fds, &fd_count);
+    if (fd_count == 0)
+        return status;
+    /* The kernel stops reading where the bytes end that descriptors ride on. */
+    *flags = FER__RECV_MORE;
+    return fer__intake_add_fds(&channel->in, &channel->limits, fds, fd_count);
+}
+
+fer_status fer__channel_recv(fer_channel *channel, const struct iovec *iov, size_t count,
+                             int may_block, size_t *got, uint32_t *flags) {
+    fer_status status;
+    *flags = 0;
+    if (channel->fifo != NULL) {
+        status = fer__os_fifo_read(channel->io.fd, iov, count, got);
+        channel->fifo->heard |= *got > 0;
+        return status;
+    }
+    if (channel->limits.max_handles > 0)
+        return recv_with_fds(channel, iov, count, may_block, got, flags);
+    return (may_block ? fer__os_recv_blocking : fer__os_recv)(channel->io.fd, iov, count, got,
+                                                              flags);
+}
+
+/* A peer that stops in the middle of a message holds memory: it has so long to go on. */
+static void on_frame_late(fer__deadline *deadline) {
+    fer_channel *channel = FER__CONTAINER(deadline, fer_channel, deadline);
+    fer__channel_give_up_frame(channel);
+    fer__object_due(&channel->object);
+    fer__channel_watch(channel);
+}
+
+static void time_frame(fer_channel *channel) {
+    if (channel->frame_timeout_ms < 0 || channel->object.state != FER__OPEN)
+        return;
+    channel->deadline.expired = on_frame_late;
+    if (!channel->ended && !channel->paused && fer__intake_is_inside(&channel->in))
+        fer__deadline_set(channel->object.loop, &channel->deadline, channel->frame_timeout_ms);
+    else
+        fer__deadline_clear(channel->object.loop, &channel->deadline);
+}
+
+void fer__channel_give_up_frame(fer_channel *channel) {
+    end(channel, fer__fail(FER_ECONNABORTED, "the rest of a message did not come for %lld ms",
+                           (long long)channel->frame_timeout_ms));
+}
+
+/* Take in what was read, also when something was wrong with what came beside it. */
+static fer_status feed(fer_channel *channel, size_t size, fer_status trouble) {
+    fer_loop *loop = channel->object.loop;
+    fer__detail detail;
+    fer_status status;
+    if (trouble != FER_OK)
+        fer__detail_keep(&detail);
+    status = fer__intake_feed(&channel->in, &loop->pool, (fer_wire)channel->wire, &channel->limits,
+                              size, &loop->batch);
+    if (trouble != FER_OK && (status == FER_OK || status == FER_EOF))
+        return fer__fail_kept(trouble, &detail);
+    return status;
+}
+
 fer_status fer__channel_read(fer_channel *channel, int may_block) {
     fer_loop *loop = channel->object.loop;
     struct iovec iov[2];
@@ -30,16 +96,14 @@ fer_status fer__channel_read(fer_channel *channel, int may_block) {
     uint32_t flags = 0;
     fer_status status = fer__intake_room(&channel->in, &loop->pool, iov, &count);
     if (status == FER_OK)
-        status = (may_block ? fer__os_recv_blocking : fer__os_recv)(channel->io.fd, iov, count,
-                                                                    &got, &flags);
+        status = fer__channel_recv(channel, iov, count, may_block, &got, &flags);
     if (status == FER_EAGAIN || status == FER_EINTR)
         return status;
     if (status == FER_EOF)
         status = end_of_stream(channel);
-    else if (status == FER_OK)
-        status = fer__intake_feed(&channel->in, &loop->pool, (fer_wire)channel->wire,
-                                  &channel->limits, got, &loop->batch);
     /* What was whole before is delivered; where in the bytes the descriptors were is not known. */
+    if (got > 0)
+        status = feed(channel, got, status);
     if ((status == FER_OK || status == FER_EOF) && (flags & FER__RECV_TRUNCATED) != 0)
         status = fer__fail(FER_EPROTO, "a handle came that was not asked for");
     if (status != FER_OK) {
@@ -47,15 +111,47 @@ fer_status fer__channel_read(fer_channel *channel, int may_block) {
         return status;
     }
     room = count == 2 ? iov[0].iov_len + iov[1].iov_len : iov[0].iov_len;
-    /* Less than there was room for: the kernel has no more. */
-    return got < room ? FER_EAGAIN : FER_OK;
+    /* Less than there was room for: the kernel has no more, unless it stopped before descriptors. */
+    return got < room && (flags & FER__RECV_MORE) == 0 ? FER_EAGAIN : FER_OK;
 }
 
 void fer__channel_batch_done(fer_channel *channel) {
-    fer_loop *loop = channel->object.loop;
-    fer__pool_give_body(&loop->pool, loop->batch.body, loop->batch.body_size);
-    loop->batch.body = NULL;
-    loop->batch.count = 0;
+    fer__batch_clear(&channel->object.loop->batch, &channel->object.loop->pool);
+}
+
+void fer__message_drop_handles(fer_channel *channel, size_t number) {
+    fer__batch *batch = &channel->object.loop->batch;
+    const fer_message *message = &batch->messages[number];
+    size_t first;
+    size_t i;
+    if (message->handle_count == 0)
+        return;
+    first = (size_t)(message->handles - batch->passed);
+    for (i = first; i < first + message->handle_count; i++) {
+        fer__os_close((fer__fd)batch->passed[i].fd);
+        batch->passed[i].fd = FER__NO_FD;
+    }
+}
+
+fer_status fer__message_take(fer_channel *channel, const fer_message *message, size_t index,
+                             fer__fd *fd, int32_t *kind) {
+    fer__batch *batch = &channel->object.loop->batch;
+    const fer_passed *handles = message->handles;
+    fer_passed *passed;
+    if (index >= message->handle_count)
+        return fer__fail(FER_EINVAL, "the message has %zu handles", message->handle_count);
+    if (handles < batch->passed || handles + index >= batch->passed + batch->passed_count)
+        return fer__fail(FER_EINVAL, "the message is not being delivered");
+    passed = &batch->passed[(size_t)(handles - batch->passed) + index];
+    if (passed->fd == FER__NO_FD)
+        return fer__fail(FER_EALREADY, "the handle was taken");
+    if (fd != NULL) {
+        *fd = (fer__fd)passed->fd;
+        passed->fd = FER__NO_FD;
+    }
+    if (kind != NULL)
+        *kind = passed->kind;
+    return FER_OK;
 }
 
 /* Callbacks. */
@@ -110,6 +206,7 @@ void fer__channel_read_ready(fer_channel *channel) {
         deliver(channel);
         if (status == FER_OK)
             continue;
+        time_frame(channel);
         /* Only now: the answer says that the receiver has everything. */
         if (status == FER_EOF && !channel->torn)
             fer__channel_say_goodbye(channel);
@@ -120,6 +217,7 @@ void fer__channel_read_ready(fer_channel *channel) {
         }
         return;
     }
+    time_frame(channel);
 }
 
 /* The work of the ABI's functions. */
@@ -148,5 +246,6 @@ fer_status fer__channel_set_paused(fer_channel *channel, int paused) {
     if (channel->receiver.cb == NULL)
         return fer__fail(FER_ENOTCONN, "the channel has no receiver");
     channel->paused = paused != 0;
+    time_frame(channel);
     return fer__channel_watch(channel);
 }

@@ -15,6 +15,7 @@ void fer__channel_break(fer_channel *channel, fer_status status) {
     /* Who waits for drain must hear of it. */
     channel->drained |= channel->above;
     channel->blocked = 0;
+    channel->unsent += channel->out.queued;
     fer__sendq_drop(&channel->out, &channel->object.loop->pool);
     fer__object_due(&channel->object);
 }
@@ -42,7 +43,8 @@ void fer__channel_flush(fer_channel *channel) {
     fer_status status;
     if (channel->torn || channel->out.queued == 0)
         return;
-    status = fer__sendq_write(&channel->out, &channel->object.loop->pool, channel->io.fd);
+    status =
+        fer__sendq_write(&channel->out, &channel->object.loop->pool, fer__channel_out(channel));
     channel->turn = channel->object.loop->turn;
     if (status == FER_EAGAIN) {
         channel->blocked = 1;
@@ -73,13 +75,40 @@ static fer_status can_send(const fer_channel *channel, uint64_t size) {
     return FER_OK;
 }
 
+static fer_status can_pass(const fer_channel *channel, size_t count) {
+    if (channel->wire == FER_WIRE_PLAIN)
+        return fer__fail(FER_ENOTSUP, "the plain wire carries no handles");
+    if (channel->line != FER__LINE_PIPE)
+        return fer__fail(FER_ENOTSUP, "this transport carries no handles");
+    if (count > channel->peer.max_handles)
+        return fer__fail(FER_ENOTSUP, "%zu handles, and the peer takes %u with a message", count,
+                         (unsigned)channel->peer.max_handles);
+    return FER_OK;
+}
+
 /* Whether to write now. The first of a turn goes at once, and so does a queue that is worth it. */
 static int is_now(const fer_channel *channel, size_t size) {
     if (channel->blocked)
         return 0;
-    if (channel->out.queued == 0 && channel->turn != channel->object.loop->turn)
+    if (channel->out.queued == 0 && channel->turn != channel->object.loop->turn && !channel->corked)
         return 1;
     return channel->out.queued + size >= FER__FLUSH_AT || channel->blocking != NULL;
+}
+
+/* What follows from a push: the rest waits for the kernel, or for the end of the turn. */
+static void pushed(fer_channel *channel, int now) {
+    if (now) {
+        channel->turn = channel->object.loop->turn;
+        channel->blocked = channel->out.queued > 0;
+    }
+    if (now && channel->blocked) {
+        fer_status status = fer__channel_watch(channel);
+        if (status != FER_OK)
+            fer__channel_break(channel, status);
+    } else if (!now && !channel->blocked) {
+        fer__object_due(&channel->object);
+    }
+    after_write(channel);
 }
 
 static fer_status push(fer_channel *channel, const struct iovec *iov, size_t count, size_t size,
@@ -89,26 +118,30 @@ static fer_status push(fer_channel *channel, const struct iovec *iov, size_t cou
     fer_status status;
     if (now)
         how |= FER__PUSH_NOW;
-    status = fer__sendq_push(&channel->out, &channel->object.loop->pool, channel->io.fd, iov, count,
-                             how, (void (*)(void))cb, user);
+    status = fer__sendq_push(&channel->out, &channel->object.loop->pool, fer__channel_out(channel),
+                             iov, count, how, (void (*)(void))cb, user);
     if (status != FER_OK) {
         if (status != FER_ENOMEM)
             fer__channel_break(channel, status);
         return fer__fail_plain(status);
     }
-    if (now) {
-        channel->turn = channel->object.loop->turn;
-        channel->blocked = channel->out.queued > 0;
-        if (channel->blocked) {
-            status = fer__channel_watch(channel);
-            if (status != FER_OK)
-                fer__channel_break(channel, status);
-        }
-    } else if (!channel->blocked) {
-        fer__object_due(&channel->object);
-    }
-    after_write(channel);
+    pushed(channel, now);
     return FER_OK;
+}
+
+/* A message with descriptors goes alone, and at once if nothing is before it. */
+static fer_status pass(fer_channel *channel, const struct iovec *iov, size_t count,
+                       const fer__fd *fds, size_t fd_count, fer_sent_cb cb, void *user) {
+    int now = channel->out.queued == 0 && !channel->corked;
+    unsigned how = (now ? FER__PUSH_NOW : 0u) | (cb != NULL ? FER__PUSH_REFER : 0u);
+    fer_status status =
+        fer__sendq_pass(&channel->out, &channel->object.loop->pool, fer__channel_out(channel), iov,
+                        count, how, fds, fd_count, (void (*)(void))cb, user);
+    if (status == FER_EPIPE || status == FER_ECONNRESET)
+        fer__channel_break(channel, status);
+    if (status == FER_OK)
+        pushed(channel, now);
+    return status;
 }
 
 /* The usual way of a small message in a busy turn: straight to behind the one before it. */
@@ -135,37 +168,66 @@ static int gather(fer_channel *channel, const fer_bytes *parts, size_t count, si
     return 1;
 }
 
+/** The frames in front of a payload. */
+typedef struct heads {
+    uint8_t bytes[FER_MESSAGE_HANDLES_MAX * (FER__NATIVE_HEADER + 1) + FER__HEADER_MAX];
+    size_t size;
+} heads;
+
+/* A HANDLE frame for each descriptor, then the message's header. */
+static void encode_heads(const fer_channel *channel, const fer__fd *fds, size_t fd_count,
+                         uint64_t size, heads *to) {
+    const fer__header handle = {FER__FRAME_HANDLE, 0, 1};
+    const fer__header message = {FER__FRAME_MESSAGE, (uint8_t)fd_count, (uint32_t)size};
+    size_t i;
+    to->size = 0;
+    for (i = 0; i < fd_count; i++) {
+        to->size += fer__header_encode(FER_WIRE_NATIVE, &handle, to->bytes + to->size);
+        to->bytes[to->size++] = (uint8_t)fer__os_kind_of(fds[i]);
+    }
+    to->size += fer__header_encode((fer_wire)channel->wire, &message, to->bytes + to->size);
+}
+
 fer_status fer__channel_send(fer_channel *channel, const fer_bytes *parts, size_t count,
-                             fer_sent_cb cb, void *user) {
+                             const fer__fd *fds, size_t fd_count, fer_sent_cb cb, void *user) {
     struct iovec room[PARTS_ON_STACK + 1];
     struct iovec *iov = room;
-    uint8_t bytes[FER__HEADER_MAX];
-    fer__header header = {FER__FRAME_MESSAGE, 0, 0};
+    heads front;
     uint64_t size = 0;
     fer_status status;
     size_t i;
     for (i = 0; i < count; i++)
         size += parts[i].size;
     status = can_send(channel, size);
+    if (status == FER_OK && fd_count > 0)
+        status = can_pass(channel, fd_count);
     if (status != FER_OK)
         return status;
-    if (cb == NULL && size <= FER__COPY_MAX && gather(channel, parts, count, (size_t)size))
+    if (cb == NULL && fd_count == 0 && size <= FER__COPY_MAX &&
+        gather(channel, parts, count, (size_t)size))
         return FER_OK;
     if (count > PARTS_ON_STACK)
         iov = count < SIZE_MAX / sizeof *iov ? fer__malloc((count + 1) * sizeof *iov) : NULL;
     if (iov == NULL)
         return fer__fail_plain(FER_ENOMEM);
-    header.length = (uint32_t)size;
-    iov[0].iov_base = bytes;
-    iov[0].iov_len = fer__header_encode((fer_wire)channel->wire, &header, bytes);
+    encode_heads(channel, fds, fd_count, size, &front);
+    iov[0].iov_base = front.bytes;
+    iov[0].iov_len = front.size;
     for (i = 0; i < count; i++) {
         iov[i + 1].iov_base = (void *)(uintptr_t)parts[i].data;
         iov[i + 1].iov_len = parts[i].size;
     }
-    status = push(channel, iov, count + 1, (size_t)size + iov[0].iov_len, cb, user);
+    status = fd_count > 0 ? pass(channel, iov, count + 1, fds, fd_count, cb, user)
+                          : push(channel, iov, count + 1, (size_t)size + front.size, cb, user);
     if (iov != room)
         fer__free(iov);
     return status;
+}
+
+void fer__channel_uncork(fer_channel *channel) {
+    channel->corked = 0;
+    if (!channel->blocked)
+        fer__channel_flush(channel);
 }
 
 void fer__channel_say_goodbye(fer_channel *channel) {
@@ -177,11 +239,12 @@ void fer__channel_say_goodbye(fer_channel *channel) {
     if (channel->said_goodbye || channel->broken != FER_OK)
         return;
     channel->said_goodbye = 1;
+    channel->corked = 0;
     /* With nothing left to flush, a peer that did not wait for the answer to its goodbye lost nothing. */
     answer = channel->ended && channel->end == FER_EOF && channel->out.queued == 0;
     iov.iov_len = fer__header_encode((fer_wire)channel->wire, &header, bytes);
-    status = fer__sendq_push(&channel->out, &channel->object.loop->pool, channel->io.fd, &iov, 1,
-                             channel->blocked ? 0 : FER__PUSH_NOW, NULL, NULL);
+    status = fer__sendq_push(&channel->out, &channel->object.loop->pool, fer__channel_out(channel),
+                             &iov, 1, channel->blocked ? 0 : FER__PUSH_NOW, NULL, NULL);
     if (status != FER_OK && !(answer && (status == FER_EPIPE || status == FER_ECONNRESET)))
         fer__channel_break(channel, status);
     if (status == FER_OK && channel->out.queued > 0 && !channel->blocked) {

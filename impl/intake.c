@@ -59,7 +59,120 @@ fer_status fer__intake_room(fer__intake *intake, fer__pool *pool, struct iovec i
     return FER_OK;
 }
 
-static fer_status emit(fer__batch *batch, const void *data, size_t size) {
+/* Handles. */
+
+static size_t claimed(const fer__intake *intake) {
+    return intake->arrived == NULL ? 0 : intake->arrived->claimed;
+}
+
+static size_t unclaimed(const fer__intake *intake) {
+    return intake->arrived == NULL ? 0 : intake->arrived->count - intake->arrived->claimed;
+}
+
+static void close_fds(const fer__fd *fds, size_t count) {
+    size_t i;
+    for (i = 0; i < count; i++)
+        fer__os_close(fds[i]);
+}
+
+fer_status fer__intake_add_fds(fer__intake *intake, const fer__limits *limits, const fer__fd *fds,
+                               size_t count) {
+    fer_status status = FER_OK;
+    if (unclaimed(intake) + count > limits->max_handles)
+        status = fer__fail(FER_EPROTO, "more handles came than the %u that were asked for",
+                           (unsigned)limits->max_handles);
+    if (status == FER_OK && intake->arrived == NULL) {
+        intake->arrived = fer__zalloc(sizeof *intake->arrived);
+        if (intake->arrived == NULL)
+            status = fer__fail(FER_ENOMEM, "no memory to keep a handle that came");
+    }
+    if (status != FER_OK) {
+        close_fds(fds, count);
+        return status;
+    }
+    memcpy(intake->arrived->fds + intake->arrived->count, fds, count * sizeof *fds);
+    intake->arrived->count += count;
+    return FER_OK;
+}
+
+/* A HANDLE frame is complete. */
+static fer_status claim(fer__intake *intake, const fer__limits *limits) {
+    if (unclaimed(intake) == 0)
+        return fer__fail(FER_EPROTO, "a HANDLE frame came without a descriptor");
+    if (intake->arrived->claimed == limits->max_handles)
+        return fer__fail(FER_EPROTO, "more HANDLE frames came than the %u that were asked for",
+                         (unsigned)limits->max_handles);
+    intake->arrived->claimed++;
+    return FER_OK;
+}
+
+/* The bytes of a read are used up: what came with them must have its frame, or the beginning of one. */
+static fer_status check_strays(const fer__intake *intake) {
+    if (unclaimed(intake) == 0 || claimed(intake) > 0 || intake->header_have > 0 ||
+        (intake->in_payload && intake->current.kind == FER__FRAME_HANDLE))
+        return FER_OK;
+    return fer__fail(FER_EPROTO, "a descriptor came that no HANDLE frame announces");
+}
+
+static fer_status reserve_passed(fer__batch *batch, size_t more) {
+    size_t room = batch->passed_room;
+    fer_passed *passed;
+    if (batch->passed_count + more <= room)
+        return FER_OK;
+    room = 2 * room > batch->passed_count + more ? 2 * room : batch->passed_count + more;
+    passed = fer__realloc(batch->passed, room * sizeof *passed);
+    if (passed == NULL)
+        return fer__fail(FER_ENOMEM, "no memory to list the handles of one read");
+    batch->passed = passed;
+    batch->passed_room = room;
+    return FER_OK;
+}
+
+/* Give a message the handles that its HANDLE frames claimed. */
+static fer_status move_handles(fer__intake *intake, fer__batch *batch, size_t count) {
+    fer__arrived *arrived = intake->arrived;
+    fer_status status = reserve_passed(batch, count);
+    size_t i;
+    if (status != FER_OK)
+        return status;
+    for (i = 0; i < count; i++) {
+        fer_passed *passed = &batch->passed[batch->passed_count++];
+        passed->fd = arrived->fds[i];
+        passed->kind = fer__os_kind_of(arrived->fds[i]);
+    }
+    arrived->count -= count;
+    arrived->claimed -= count;
+    memmove(arrived->fds, arrived->fds + count, arrived->count * sizeof *arrived->fds);
+    return FER_OK;
+}
+
+/* The list of handles stands where it is now: tell the messages. */
+static void link_handles(fer__batch *batch) {
+    fer_passed *next = batch->passed;
+    size_t i;
+    if (batch->passed_count == 0)
+        return;
+    for (i = 0; i < batch->count; i++) {
+        if (batch->messages[i].handle_count > 0)
+            batch->messages[i].handles = next;
+        next += batch->messages[i].handle_count;
+    }
+}
+
+void fer__batch_clear(fer__batch *batch, fer__pool *pool) {
+    size_t i;
+    for (i = 0; i < batch->passed_count; i++)
+        fer__os_close((fer__fd)batch->passed[i].fd);
+    fer__pool_give_body(pool, batch->body, batch->body_size);
+    batch->body = NULL;
+    batch->count = 0;
+    batch->passed_count = 0;
+}
+
+/* Messages. */
+
+static fer_status emit(fer__intake *intake, fer__batch *batch, const void *data, size_t size) {
+    size_t handles = intake->current.handles;
     fer_message *message;
     if (batch->count == batch->room) {
         size_t room = batch->room == 0 ? (size_t)FIRST_BATCH : 2 * batch->room;
@@ -69,17 +182,22 @@ static fer_status emit(fer__batch *batch, const void *data, size_t size) {
         batch->messages = messages;
         batch->room = room;
     }
+    if (handles > 0) {
+        fer_status status = move_handles(intake, batch, handles);
+        if (status != FER_OK)
+            return status;
+    }
     message = &batch->messages[batch->count++];
     message->data = data;
     message->size = size;
     message->handles = NULL;
-    message->handle_count = 0;
+    message->handle_count = handles;
     return FER_OK;
 }
 
 /* The body is complete: hand it on, with its memory. */
 static fer_status emit_body(fer__intake *intake, fer__batch *batch) {
-    fer_status status = emit(batch, intake->body, intake->have);
+    fer_status status = emit(intake, batch, intake->body, intake->have);
     batch->body = intake->body;
     batch->body_size = intake->capacity;
     intake->largest = intake->have > intake->largest ? intake->have : intake->largest;
@@ -110,15 +228,20 @@ static fer_status take_payload(fer__intake *intake, fer__pool *pool, const uint8
                                const uint8_t *end, fer__batch *batch) {
     size_t there = (size_t)(end - *at);
     const uint8_t *data = *at;
+    if (intake->current.handles != claimed(intake))
+        return fer__fail(FER_EPROTO, "a message counts %u handles, and %u came",
+                         (unsigned)intake->current.handles, (unsigned)claimed(intake));
     if (intake->current.length > there) {
         *at = end;
         return begin_body(intake, pool, data, there);
     }
     *at += intake->current.length;
-    return emit(batch, data, intake->current.length);
+    return emit(intake, batch, data, intake->current.length);
 }
 
-static void skip(fer__intake *intake, const uint8_t **at, const uint8_t *end) {
+/* Pass over a payload: of a frame of no interest, or of a HANDLE frame, which counts when it is whole. */
+static fer_status skip(fer__intake *intake, const fer__limits *limits, const uint8_t **at,
+                       const uint8_t *end) {
     size_t there = (size_t)(end - *at);
     size_t left = intake->current.length - intake->have;
     size_t n = there < left ? there : left;
@@ -126,23 +249,27 @@ static void skip(fer__intake *intake, const uint8_t **at, const uint8_t *end) {
     intake->have += n;
     intake->in_payload = intake->have < intake->current.length;
     intake->skipping = intake->in_payload;
+    if (!intake->in_payload && intake->current.kind == FER__FRAME_HANDLE)
+        return claim(intake, limits);
+    return FER_OK;
 }
 
 /* A header is complete: see what its frame is. */
-static fer_status begin_frame(fer__intake *intake, fer__pool *pool, const uint8_t **at,
-                              const uint8_t *end, fer__batch *batch) {
+static fer_status begin_frame(fer__intake *intake, fer__pool *pool, const fer__limits *limits,
+                              const uint8_t **at, const uint8_t *end, fer__batch *batch) {
     switch (intake->current.kind) {
     case FER__FRAME_MESSAGE: return take_payload(intake, pool, at, end, batch);
-    case FER__FRAME_GOODBYE: return fer__fail_plain(FER_EOF);
+    case FER__FRAME_GOODBYE:
+        if (claimed(intake) > 0)
+            return fer__fail(FER_EPROTO, "a handle came without its message");
+        return fer__fail_plain(FER_EOF);
     case FER__FRAME_HELLO: return fer__fail(FER_EPROTO, "a second HELLO came");
-    case FER__FRAME_HANDLE: return fer__fail(FER_EPROTO, "a handle came that was not asked for");
     default: break;
     }
     intake->in_payload = 1;
     intake->skipping = 1;
     intake->have = 0;
-    skip(intake, at, end);
-    return FER_OK;
+    return skip(intake, limits, at, end);
 }
 
 static fer_status parse(fer__intake *intake, fer__pool *pool, fer_wire wire,
@@ -151,7 +278,7 @@ static fer_status parse(fer__intake *intake, fer__pool *pool, fer_wire wire,
     size_t header_size = fer__header_size(wire);
     fer_status status = FER_OK;
     if (intake->skipping)
-        skip(intake, &at, end);
+        status = skip(intake, limits, &at, end);
     while (status == FER_OK && at < end) {
         const uint8_t *header = at;
         if (intake->header_have == 0 && (size_t)(end - at) >= header_size) {
@@ -165,26 +292,27 @@ static fer_status parse(fer__intake *intake, fer__pool *pool, fer_wire wire,
         }
         status = fer__header_decode(wire, header, limits, &intake->current);
         if (status == FER_OK)
-            status = begin_frame(intake, pool, &at, end, batch);
+            status = begin_frame(intake, pool, limits, &at, end, batch);
     }
-    return status;
+    return status == FER_OK ? check_strays(intake) : status;
 }
 
 fer_status fer__intake_feed(fer__intake *intake, fer__pool *pool, fer_wire wire,
                             const fer__limits *limits, size_t size, fer__batch *batch) {
     const uint8_t *buffer = pool->read_buffer;
+    fer_status status = FER_OK;
     if (intake->in_payload && !intake->skipping) {
         size_t left = body_end(intake) - intake->have;
         size_t n = size < left ? size : left;
-        fer_status status = FER_OK;
         intake->have += n;
         size -= n;
         if (intake->have == intake->current.length)
             status = emit_body(intake, batch);
-        if (status != FER_OK)
-            return status;
     }
-    return parse(intake, pool, wire, limits, buffer, buffer + size, batch);
+    if (status == FER_OK)
+        status = parse(intake, pool, wire, limits, buffer, buffer + size, batch);
+    link_handles(batch);
+    return status;
 }
 
 int fer__intake_is_inside(const fer__intake *intake) {
@@ -196,4 +324,8 @@ void fer__intake_drop(fer__intake *intake, fer__pool *pool) {
     intake->body = NULL;
     intake->in_payload = 0;
     intake->header_have = 0;
+    if (intake->arrived != NULL)
+        close_fds(intake->arrived->fds, intake->arrived->count);
+    fer__free(intake->arrived);
+    intake->arrived = NULL;
 }

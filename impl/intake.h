@@ -4,6 +4,10 @@
  * Small messages are handed on where the read buffer has them. A message that is larger than what a
  * read brought gets memory of its own, which grows with the bytes that arrive and never with the length
  * that the peer claims; later reads go straight into it.
+ *
+ * Descriptors and bytes are two queues. A descriptor comes with the first byte of what it was sent with, or
+ * with bytes before that, never later. So each HANDLE frame takes the oldest that no frame took yet, and
+ * a message takes as many HANDLE frames as its header counts.
  */
 #ifndef FER_IMPL_INTAKE_H
 #define FER_IMPL_INTAKE_H
@@ -18,9 +22,19 @@ typedef struct fer__batch {
     fer_message *messages;
     size_t count;
     size_t room;
+    fer_passed *passed; /**< the handles of all messages, one after the other */
+    size_t passed_count;
+    size_t passed_room;
     uint8_t *body; /**< to be given back to the pool after delivery */
     size_t body_size;
 } fer__batch;
+
+/** Descriptors that came, and whose message did not yet. The oldest first. */
+typedef struct fer__arrived {
+    size_t count;
+    size_t claimed; /**< how many of them HANDLE frames have taken */
+    fer__fd fds[2 * FER__HANDLES_MAX];
+} fer__arrived;
 
 typedef struct fer__intake {
     uint8_t header[FER__HEADER_MAX];
@@ -28,6 +42,7 @@ typedef struct fer__intake {
     uint8_t in_payload; /**< `current` is decoded, its payload is not all there */
     uint8_t skipping;   /**< the payload is of no interest */
     fer__header current;
+    fer__arrived *arrived; /**< NULL until the first descriptor came */
     uint8_t *body;
     size_t capacity;
     size_t have;    /**< bytes of the payload that are there, or were skipped */
@@ -48,6 +63,16 @@ fer_status fer__intake_room(fer__intake *intake, fer__pool *pool, struct iovec i
  */
 fer_status fer__intake_feed(fer__intake *intake, fer__pool *pool, fer_wire wire,
                             const fer__limits *limits, size_t size, fer__batch *batch);
+
+/**
+ * Take in descriptors, which are the intake's from now on, that came with the bytes that are to be fed next.
+ * FER_OK; FER_EPROTO for more than asked for, and FER_ENOMEM: then all are closed.
+ */
+fer_status fer__intake_add_fds(fer__intake *intake, const fer__limits *limits, const fer__fd *fds,
+                               size_t count);
+
+/** Close what nobody took of a batch, and forget it. */
+void fer__batch_clear(fer__batch *batch, fer__pool *pool);
 
 /** Whether the stream is inside a frame. */
 int fer__intake_is_inside(const fer__intake *intake);

@@ -440,8 +440,9 @@ void fer__loop_unref(fer_loop *loop) {
         uv_mutex_destroy(&loop->lock);
     }
     fer__loop_set_notify(loop, NULL, NULL, NULL);
+    fer__batch_clear(&loop->batch, &loop->pool);
     fer__pool_free(&loop->pool);
-    fer__free(loop->batch.body);
+    fer__free(loop->batch.passed);
     fer__free(loop->batch.messages);
     fer__free(loop);
 }

@@ -108,6 +108,16 @@ void fer__os_inet_text(const fer__inet *address, char *host, uint16_t *port) {
     errno = saved;
 }
 
+int fer__os_inet_is_loopback(const fer__inet *address) {
+    name n;
+    from_inet(address, &n);
+    if (n.any.sa_family == AF_INET)
+        return (ntohl(n.ip4.sin_addr.s_addr) >> 24) == 127;
+    if (IN6_IS_ADDR_V4MAPPED(&n.ip6.sin6_addr))
+        return n.ip6.sin6_addr.s6_addr[12] == 127;
+    return IN6_IS_ADDR_LOOPBACK(&n.ip6.sin6_addr);
+}
+
 /* Sockets. */
 
 fer_status fer__os_socket_inet(const fer__inet *address, int datagrams, fer__fd *fd) {

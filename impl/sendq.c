@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "mem.h"
 #include "status.h"
 
 _Static_assert(sizeof(fer__segment) <= sizeof(fer__node), "a segment is a node");
@@ -13,10 +14,39 @@ typedef struct fer__reserve {
     fer__sent *sent;
 } fer__reserve;
 
+/* Descriptors that wait. */
+
+static void free_riders(fer__riders *riders) {
+    size_t i;
+    for (i = 0; riders != NULL && i < riders->count; i++)
+        fer__os_close(riders->fds[i]);
+    fer__free(riders);
+}
+
+/* Duplicate all of them, or none. */
+static fer_status make_riders(const fer__fd *fds, size_t count, fer__riders **out) {
+    fer__riders *riders = fer__malloc(sizeof *riders + count * sizeof *fds);
+    if (riders == NULL)
+        return fer__fail_plain(FER_ENOMEM);
+    riders->count = 0;
+    while (riders->count < count) {
+        fer_status status = fer__os_duplicate(fds[riders->count], &riders->fds[riders->count]);
+        if (status != FER_OK) {
+            free_riders(riders);
+            return status;
+        }
+        riders->count++;
+    }
+    *out = riders;
+    return FER_OK;
+}
+
+/* Segments. */
+
 static void give_segment(fer__pool *pool, fer__segment *segment) {
     if (segment->block != NULL)
         fer__pool_give_block(pool, segment->block);
-    fer__os_close(segment->pass);
+    free_riders(segment->riders);
     fer__pool_give_node(pool, segment);
 }
 
@@ -37,7 +67,7 @@ static int add_segment(fer__pool *pool, fer__reserve *reserve, int with_block) {
     if (segment == NULL)
         return 0;
     segment->block = NULL;
-    segment->pass = FER__NO_FD;
+    segment->riders = NULL;
     segment->next = reserve->segments;
     reserve->segments = segment;
     if (with_block) {
@@ -172,15 +202,21 @@ static void consume(fer__sendq *queue, fer__pool *pool, size_t size) {
     }
 }
 
-/* Fill `iov` with the front of the queue, up to where the next descriptor rides. */
+/* Fill `iov` with the front of the queue, up to where the next descriptors ride. */
 static size_t gather(const fer__sendq *queue, struct iovec *iov, size_t room) {
     const fer__segment *at = queue->head;
     size_t n = 0;
-    for (; at != NULL && n < room && (n == 0 || at->pass == FER__NO_FD); at = at->next) {
+    for (; at != NULL && n < room && (n == 0 || at->riders == NULL); at = at->next) {
         iov[n].iov_base = (void *)(uintptr_t)at->data;
         iov[n++].iov_len = at->size;
     }
     return n;
+}
+
+static fer_status send_now(const fer__sendq *queue, fer__fd fd, const struct iovec *parts,
+                           size_t count, size_t *wrote) {
+    return queue->is_fifo ? fer__os_fifo_write(fd, parts, count, wrote)
+                          : fer__os_send(fd, parts, count, wrote);
 }
 
 /* Write the queue and, in the same call, the pieces. `*taken` receives how much of these went. */
@@ -192,12 +228,12 @@ static fer_status write_now(fer__sendq *queue, fer__pool *pool, fer__fd fd,
     size_t wrote = 0;
     fer_status status;
     *taken = 0;
-    if (n == FER__IOV_MAX || queue->passes > 0)
+    if (n == FER__IOV_MAX || queue->rides > 0)
         return fer__sendq_write(queue, pool, fd);
     if (count > FER__IOV_MAX - n)
         count = FER__IOV_MAX - n;
     memcpy(iov + n, parts, count * sizeof *iov);
-    status = fer__os_send(fd, iov, n + count, &wrote);
+    status = send_now(queue, fd, iov, n + count, &wrote);
     if (status != FER_OK)
         return status;
     if (wrote > queued) {
@@ -287,37 +323,37 @@ fer_status fer__sendq_write(fer__sendq *queue, fer__pool *pool, fer__fd fd) {
         size_t wrote = 0;
         fer__segment *head = queue->head;
         fer_status status;
-        if (head->pass == FER__NO_FD)
-            status = fer__os_send(fd, iov, n, &wrote);
+        if (head->riders == NULL)
+            status = send_now(queue, fd, iov, n, &wrote);
         else
-            status = fer__os_send_fd(fd, iov, n, head->pass, &wrote);
+            status = fer__os_send_fds(fd, iov, n, head->riders->fds, head->riders->count, &wrote);
         if (status != FER_OK)
             return status;
-        if (head->pass != FER__NO_FD) {
-            /* It went with the first byte: the rest of a short write goes without. */
-            fer__os_close(head->pass);
-            head->pass = FER__NO_FD;
-            queue->passes--;
+        if (head->riders != NULL) {
+            /* They went with the first byte: the rest of a short write goes without. */
+            free_riders(head->riders);
+            head->riders = NULL;
+            queue->rides--;
         }
         consume(queue, pool, wrote);
     }
     return FER_OK;
 }
 
-/* The pieces begin a segment of their own, so that the descriptor rides on their first byte. */
-static void append_pass(fer__sendq *queue, fer__reserve *reserve, const struct iovec *parts,
-                        size_t count, unsigned how, fer__fd pass) {
+/* The pieces begin a segment of their own, so that the descriptors ride on their first byte. */
+static void append_riders(fer__sendq *queue, fer__reserve *reserve, const struct iovec *parts,
+                          size_t count, unsigned how, fer__riders *riders) {
     fer__segment *before = queue->tail;
     append_parts(queue, reserve, parts, count, how, 0);
-    (before != NULL ? before->next : queue->head)->pass = pass;
-    queue->passes++;
+    (before != NULL ? before->next : queue->head)->riders = riders;
+    queue->rides++;
 }
 
 fer_status fer__sendq_pass(fer__sendq *queue, fer__pool *pool, fer__fd fd,
-                           const struct iovec *parts, size_t count, unsigned how, fer__fd pass,
-                           void (*cb)(void), void *user) {
+                           const struct iovec *parts, size_t count, unsigned how,
+                           const fer__fd *fds, size_t fd_count, void (*cb)(void), void *user) {
     fer__reserve reserve;
-    fer__fd copy = FER__NO_FD;
+    fer__riders *riders = NULL;
     size_t taken = 0;
     fer_status status = FER_EAGAIN;
     if (queue->tail != NULL)
@@ -326,19 +362,19 @@ fer_status fer__sendq_pass(fer__sendq *queue, fer__pool *pool, fer__fd fd,
         give_reserve(pool, &reserve);
         return fer__fail_plain(FER_ENOMEM);
     }
-    if (queue->queued == 0)
-        status = fer__os_send_fd(fd, parts, count, pass, &taken);
+    if (queue->queued == 0 && (how & FER__PUSH_NOW) != 0)
+        status = fer__os_send_fds(fd, parts, count, fds, fd_count, &taken);
     if (status == FER_EAGAIN)
-        status = fer__os_duplicate(pass, &copy);
+        status = make_riders(fds, fd_count, &riders);
     if (status != FER_OK) {
         give_reserve(pool, &reserve);
         return status;
     }
     queue->written += taken;
-    if (copy == FER__NO_FD)
+    if (riders == NULL)
         append_parts(queue, &reserve, parts, count, how, taken);
     else
-        append_pass(queue, &reserve, parts, count, how, copy);
+        append_riders(queue, &reserve, parts, count, how, riders);
     if (cb != NULL)
         append_sent(queue, &reserve, cb, user);
     give_reserve(pool, &reserve);
@@ -359,11 +395,23 @@ fer__sent *fer__sendq_take_sent(fer__sendq *queue, int all) {
     return sent;
 }
 
+/* Copy a segment, and take the descriptors that ride on it along. */
+static void move_riders(fer__sendq *to, fer__reserve *reserve, fer__segment *from) {
+    fer__segment *before = to->tail;
+    if (before != NULL)
+        before->room = 0;
+    append_copy(to, reserve, from->data, from->size);
+    (before != NULL ? before->next : to->head)->riders = from->riders;
+    from->riders = NULL;
+    to->rides++;
+}
+
 fer_status fer__sendq_own(fer__sendq *queue, fer__pool *pool) {
     fer__sendq copy = {0};
     fer__reserve reserve = {0};
     fer__segment *at;
-    size_t blocks = (queue->queued + FER__BLOCK_SIZE - 1) / FER__BLOCK_SIZE;
+    /* One more for each segment with descriptors, which begins a block. */
+    size_t blocks = (queue->queued + FER__BLOCK_SIZE - 1) / FER__BLOCK_SIZE + queue->rides;
     for (at = queue->head; at != NULL && at->block != NULL; at = at->next)
         continue;
     if (at == NULL)
@@ -374,12 +422,17 @@ fer_status fer__sendq_own(fer__sendq *queue, fer__pool *pool) {
             return fer__fail_plain(FER_ENOMEM);
         }
     }
-    for (at = queue->head; at != NULL; at = at->next)
-        append_copy(&copy, &reserve, at->data, at->size);
+    for (at = queue->head; at != NULL; at = at->next) {
+        if (at->riders != NULL)
+            move_riders(&copy, &reserve, at);
+        else
+            append_copy(&copy, &reserve, at->data, at->size);
+    }
     give_reserve(pool, &reserve);
     copy.sent_head = queue->sent_head;
     copy.sent_tail = queue->sent_tail;
     copy.written = queue->written;
+    copy.is_fifo = queue->is_fifo;
     queue->sent_head = NULL;
     queue->sent_tail = NULL;
     fer__sendq_drop(queue, pool);
@@ -395,5 +448,5 @@ void fer__sendq_drop(fer__sendq *queue, fer__pool *pool) {
     }
     queue->tail = NULL;
     queue->queued = 0;
-    queue->passes = 0;
+    queue->rides = 0;
 }

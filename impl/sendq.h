@@ -22,14 +22,20 @@ enum {
         8 * 1024 /**< a piece up to this size is copied even if it could be referred to */
 };
 
+/** Duplicates of descriptors that wait. */
+typedef struct fer__riders {
+    size_t count;
+    fer__fd fds[];
+} fer__riders;
+
 /** A run of bytes that waits. A node of the pool. */
 typedef struct fer__segment {
     struct fer__segment *next;
     const uint8_t *data;
     size_t size;
-    uint8_t *block; /**< the block that `data` is in; NULL when it is referred to */
-    size_t room;    /**< bytes free behind the data, in the block */
-    fer__fd pass;   /**< rides on the first byte; FER__NO_FD when none does */
+    uint8_t *block;      /**< the block that `data` is in; NULL when it is referred to */
+    size_t room;         /**< bytes free behind the data, in the block */
+    fer__riders *riders; /**< descriptors that ride on the first byte; NULL when none do */
 } fer__segment;
 
 /** A completion that waits. A node of the pool. */
@@ -47,7 +53,8 @@ typedef struct fer__sendq {
     fer__sent *sent_tail;
     size_t queued;    /**< bytes that wait */
     uint64_t written; /**< bytes that the kernel has */
-    size_t passes;    /**< descriptors that wait */
+    size_t rides;     /**< segments that wait with descriptors */
+    int is_fifo;      /**< the descriptor is that of a FIFO, not of a socket */
 } fer__sendq;
 
 /** How fer__sendq_push() goes about it. */
@@ -69,12 +76,13 @@ fer_status fer__sendq_push(fer__sendq *queue, fer__pool *pool, fer__fd fd,
                            void *user);
 
 /**
- * As fer__sendq_push() with FER__PUSH_NOW where that can be, and let the descriptor `pass` ride on the
- * first byte. It stays the caller's: when it must wait, a duplicate does. FER_EMFILE; FER_ETOOMANYREFS.
+ * As fer__sendq_push(), except that nothing is written now when something waits, and let descriptors ride
+ * on the first byte. They stay the caller's: when they must wait, duplicates do. FER_EMFILE, FER_ETOOMANYREFS: nothing was
+ * accepted.
  */
 fer_status fer__sendq_pass(fer__sendq *queue, fer__pool *pool, fer__fd fd,
-                           const struct iovec *parts, size_t count, unsigned how, fer__fd pass,
-                           void (*cb)(void), void *user);
+                           const struct iovec *parts, size_t count, unsigned how,
+                           const fer__fd *fds, size_t fd_count, void (*cb)(void), void *user);
 
 /**
  * Room for `size` bytes behind what waits, which count as queued from now on; NULL when there is not as

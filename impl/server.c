@@ -5,7 +5,7 @@
 #include "mem.h"
 #include "status.h"
 
-enum { BACKLOG = 511, MODE = 0600 };
+enum { RETRY_AFTER_MS = 100 /* after a client, or a file, that was not what it should be */ };
 
 static fer_server *from_object(fer__object *object) {
     return FER__CONTAINER(object, fer_server, object);
@@ -21,18 +21,51 @@ static void call_on_channel(fer_server *server, fer_status status, fer_channel *
     fer__callback_leave(&server->on_channel, &frame);
 }
 
+/* Whether only the one client is concerned. */
+static int is_of_client(fer_status status) {
+    return status == FER_EPROTO || status == FER_EVERSION || status == FER_ECONNRESET ||
+           status == FER_ETIMEDOUT || status == FER_EPIPE || status == FER_ECANCELED;
+}
+
 static void tell(fer_server *server, fer_status status, fer_channel *channel) {
     if (server->blocking == NULL)
         call_on_channel(server, status, channel);
     else if (status == FER_OK)
         fer__link_append(&server->accepted, &channel->object.reap);
-    else if (status == FER_EMFILE || status == FER_ENFILE || status == FER_ENOMEM)
+    else if (!is_of_client(status))
         server->trouble = status;
+}
+
+static void await_next(fer_server *server) {
+    fer_status status = fer__server_await(server);
+    if (status != FER_OK)
+        tell(server, status, NULL);
+}
+
+static void on_retry(fer__deadline *deadline) {
+    await_next(FER__CONTAINER(deadline, fer__fifos, retry)->server);
+}
+
+/* The channel on the FIFOs is closed: the next client may come. */
+static void on_gone(void *user) {
+    fer_server *server = user;
+    if (server->object.state == FER__OPEN) {
+        server->fifos->busy = 0;
+        if (server->fifos->failed)
+            fer__deadline_set(server->object.loop, &server->fifos->retry, RETRY_AFTER_MS);
+        else
+            await_next(server);
+    }
+    fer__object_release(&server->object);
 }
 
 static void on_opened(fer_channel *channel, fer_status status, void *user) {
     fer_server *server = user;
     int open = server->object.state == FER__OPEN;
+    if (open && server->fifos != NULL)
+        server->fifos->failed = status != FER_OK;
+    if (open && server->fifos != NULL && status == FER_OK)
+        fer__channel_hold_loop(channel, 1);
     if (status != FER_OK || !open)
         fer__object_unref(&channel->object);
     if (open)
@@ -49,8 +82,8 @@ static void on_connection(fer__listener *listener, fer_status status) {
     if (status == FER_OK) {
         /* Until on_opened(). */
         fer__object_hold(&server->object);
-        status = fer__channel_accept(server->object.loop, &server->options, fd, on_opened, server,
-                                     &channel);
+        status = fer__channel_accept(server->object.loop, &server->options, server->line, fd,
+                                     on_opened, server, &channel);
         if (status == FER_OK)
             fer__link_append(&server->half_open, &channel->opening->link);
         else
@@ -58,6 +91,53 @@ static void on_connection(fer__listener *listener, fer_status status) {
     }
     if (status != FER_OK && server->object.state == FER__OPEN)
         tell(server, status, NULL);
+}
+
+/* FIFOs. */
+
+static int copy_place(const fer__place *from, fer__place *to) {
+    size_t size = strlen(from->second) + 1;
+    *to = *from;
+    to->name = fer__malloc(strlen(from->name) + 1);
+    to->second = fer__malloc(size);
+    if (to->name == NULL || to->second == NULL) {
+        fer__place_free(to);
+        return 0;
+    }
+    memcpy(to->name, from->name, strlen(from->name) + 1);
+    memcpy(to->second, from->second, size);
+    return 1;
+}
+
+fer_status fer__server_await(fer_server *server) {
+    fer__fifos *fifos = server->fifos;
+    fer_channel *channel = NULL;
+    fer__place place;
+    fer_status status;
+    if (fifos == NULL || fifos->busy || !fer__link_alone(&server->half_open) ||
+        !fer__link_alone(&server->accepted))
+        return FER_OK;
+    if (!copy_place(&fifos->place, &place))
+        return fer__fail_plain(FER_ENOMEM);
+    /* Until on_opened(). */
+    fer__object_hold(&server->object);
+    status = fer__channel_await(server->object.loop, &place, &server->options, on_opened, server,
+                                &channel);
+    if (status != FER_OK) {
+        fer__place_free(&place);
+        fer__object_release(&server->object);
+        return status;
+    }
+    fer__link_append(&server->half_open, &channel->opening->link);
+    fer__channel_hold_loop(channel, server->object.holds_loop);
+    /* A channel of a blocking server leaves its loop: the next accept looks for itself. */
+    if (server->blocking == NULL) {
+        fer__object_hold(&server->object);
+        channel->gone = on_gone;
+        channel->gone_user = server;
+        fifos->busy = 1;
+    }
+    return FER_OK;
 }
 
 /* The object. */
@@ -81,7 +161,12 @@ static void abort_server(fer__object *object) {
     if (object->state != FER__OPEN)
         return;
     object->state = FER__CLOSING;
-    fer__listener_stop(&server->listener);
+    if (server->fifos == NULL)
+        fer__listener_stop(&server->listener);
+    else
+        fer__deadline_clear(object->loop, &server->fifos->retry);
+    fer__fifos_undo(server->fifos);
+    server->fifos = NULL;
     fer__os_unbind_pipe(&server->bound);
     while (!fer__link_alone(&server->half_open)) {
         fer__opening *opening = FER__CONTAINER(server->half_open.next, fer__opening, link);
@@ -118,67 +203,50 @@ static void on_ready(fer__io *io, uint32_t events) {
 
 /* Listening. */
 
-static fer_status bind_address(const char *address, fer__fd *fd, fer__bound *bound) {
-    char *name = fer__malloc(FER__PIPE_NAME_MAX);
-    size_t size = 0;
-    fer_status status;
-    if (name == NULL)
-        return fer__fail_plain(FER_ENOMEM);
-    status = fer__channel_pipe_name(address, name, &size);
-    if (status == FER_OK)
-        status = fer__os_socket_pipe(fd);
-    if (status == FER_OK) {
-        status = fer__os_bind_pipe(*fd, name, size, MODE, 0, BACKLOG, bound);
-        if (status != FER_OK) {
-            fer__os_close(*fd);
-            *fd = FER__NO_FD;
-        }
-    }
-    fer__free(name);
-    return status;
-}
-
-/* The memory of a server, and what it owns. */
-static fer_server *make(fer_loop *loop, const char *address) {
+/* The memory of a server. */
+static fer_server *make(fer_loop *loop) {
     fer_server *server = fer__zalloc(sizeof *server);
-    size_t size = strlen(address) + 1;
     if (server == NULL)
         return NULL;
-    server->address = fer__malloc(size);
-    if (loop->kind == FER__LOOP_BLOCKING)
+    if (loop->kind == FER__LOOP_BLOCKING) {
         server->blocking = fer__zalloc(sizeof *server->blocking);
-    if (server->address == NULL || (loop->kind == FER__LOOP_BLOCKING && server->blocking == NULL)) {
-        fer__free(server->address);
-        fer__free(server->blocking);
-        fer__free(server);
-        return NULL;
+        if (server->blocking == NULL) {
+            fer__free(server);
+            return NULL;
+        }
     }
-    memcpy(server->address, address, size);
     return server;
 }
 
 static fer_status start(fer_loop *loop, const char *address, const fer_channel_options *options,
                         fer_server **out) {
-    fer__fd fd = FER__NO_FD;
-    fer__bound bound = {0};
+    fer__site site;
     fer_server *server;
-    fer_status status = bind_address(address, &fd, &bound);
+    fer_status status = fer__site_make(address, options, &site);
     if (status != FER_OK)
         return status;
-    server = make(loop, address);
+    server = make(loop);
     if (server == NULL) {
-        fer__os_unbind_pipe(&bound);
-        fer__os_close(fd);
+        fer__site_undo(&site);
         return fer__fail_plain(FER_ENOMEM);
     }
     fer__object_init(&server->object, &server_class, loop);
     fer__io_init(&server->io, loop, on_ready);
     fer__link_init(&server->half_open);
     fer__link_init(&server->accepted);
-    server->io.fd = fd;
-    server->bound = bound;
+    server->io.fd = site.fd;
+    server->bound = site.bound;
+    server->line = site.line;
+    server->fifos = site.fifos;
+    server->address = site.address;
     server->options = *options;
-    status = fer__listener_start(&server->listener, &server->io, on_connection);
+    if (site.fifos != NULL) {
+        site.fifos->server = server;
+        fer__deadline_init(&site.fifos->retry, on_retry);
+    }
+    status = site.fifos != NULL
+                 ? fer__server_await(server)
+                 : fer__listener_start(&server->listener, &server->io, on_connection);
     if (status != FER_OK) {
         abort_server(&server->object);
         fer__object_unref(&server->object);
@@ -221,4 +289,10 @@ fer_status fer__server_address(const fer_server *server, char *buffer, size_t *s
 void fer__server_hold_loop(fer_server *server, int hold) {
     server->object.holds_loop = hold != 0;
     fer__io_hold(&server->io, hold);
+    if (server->fifos == NULL)
+        return;
+    fer__deadline_hold(server->object.loop, &server->fifos->retry, hold);
+    if (!fer__link_alone(&server->half_open))
+        fer__channel_hold_loop(FER__CONTAINER(server->half_open.next, fer__opening, link)->channel,
+                               hold);
 }

@@ -9,13 +9,27 @@
 #include "ferrule/server.h"
 #include "listener.h"
 
+/** What only a server on FIFOs has. */
+typedef struct fer__fifos {
+    fer__place place;    /**< the FIFO that the server reads, and the one that it writes */
+    char *directory;     /**< made for the two; NULL when there is none */
+    fer__made read_made; /**< inode 0: it was there before */
+    fer__made write_made;
+    uint8_t busy;        /**< a client is waited for, or its channel is not closed yet */
+    uint8_t failed;      /**< the last one did not come to be a channel */
+    fer__deadline retry; /**< then the next is waited for with a pause */
+    fer_server *server;
+} fer__fifos;
+
 struct fer_server {
     fer__object object;
     fer__io io;
     fer__listener listener;
     fer__callback on_channel;
     fer_channel_options options;
+    fer__line line;
     fer__bound bound;
+    fer__fifos *fifos;   /**< NULL except on FIFOs */
     char *address;       /**< at which clients find it */
     fer__link half_open; /**< fer__opening of the channels that have not said hello */
     int io_closed;
@@ -27,8 +41,28 @@ struct fer_server {
 fer_status fer__server_listen(fer_loop *loop, const char *address,
                               const fer_channel_options *options, fer_server_channel_cb cb,
                               void *user, fer_finalizer finalizer, fer_server **out);
+/** On FIFOs: wait for the next client, unless there is one. */
+fer_status fer__server_await(fer_server *server);
 fer_status fer__server_close(fer_server *server, fer_server_closed_cb cb, void *user);
 fer_status fer__server_address(const fer_server *server, char *buffer, size_t *size);
 void fer__server_hold_loop(fer_server *server, int hold);
+
+/* server_bind.c */
+
+/** What a server needs to be somewhere. */
+typedef struct fer__site {
+    fer__line line;
+    fer__fd fd; /**< listens, or is about to; FER__NO_FD on FIFOs */
+    fer__bound bound;
+    fer__fifos *fifos;
+    char *address; /**< for the clients */
+} fer__site;
+
+/** Make an address a place where clients can come. Nothing is left behind after an error. */
+fer_status fer__site_make(const char *address, const fer_channel_options *options, fer__site *site);
+
+/** Remove what was made. */
+void fer__site_undo(fer__site *site);
+void fer__fifos_undo(fer__fifos *fifos);
 
 #endif

@@ -146,7 +146,7 @@ static fer_status flush(fer_channel *channel, int64_t limit) {
     if (!channel->blocked)
         fer__channel_flush(channel);
     while (status == FER_OK && channel->out.queued > 0) {
-        fer__wait wait = {channel->io.fd, FER__WAIT_WRITE, 0};
+        fer__wait wait = {fer__channel_out(channel), FER__WAIT_WRITE, 0};
         status = fer__os_wait(&wait, 1, time_left(limit));
         if (status == FER_OK) {
             channel->blocked = 0;
@@ -179,7 +179,7 @@ static void on_sent(fer_channel *channel, fer_status status, void *user) {
 }
 
 fer_status fer__sync_send(fer_channel *channel, const fer_bytes *parts, size_t count,
-                          int64_t timeout_ms) {
+                          const fer__fd *fds, size_t fd_count, int64_t timeout_ms) {
     int64_t limit = fer__deadline_after(timeout_ms);
     fer_status status;
     if (channel->out.queued > 0) {
@@ -190,7 +190,7 @@ fer_status fer__sync_send(fer_channel *channel, const fer_bytes *parts, size_t c
             return status;
     }
     /* The completion makes the queue refer to the bytes instead of copying them. */
-    status = fer__channel_send(channel, parts, count, on_sent, NULL);
+    status = fer__channel_send(channel, parts, count, fds, fd_count, on_sent, NULL);
     if (status != FER_OK)
         return status;
     status = flush(channel, limit);
@@ -219,19 +219,26 @@ static fer_status read_and_wait(fer_channel *channel, int64_t timeout_ms) {
     return fer__channel_read(channel, 1);
 }
 
-/* Wait with poll(2): for a time that is not the caller's whole one, or while something is to be sent. */
+/* Wait with poll(2): for a time that is not the caller's whole one, while something is to be sent, or on FIFOs. */
 static fer_status wait_and_read(fer_channel *channel, int64_t timeout_ms) {
-    fer__wait wait = {channel->io.fd, FER__WAIT_READ, 0};
+    fer__wait waits[2] = {{channel->io.fd, FER__WAIT_READ, 0}, {fer__channel_out(channel), 0, 0}};
+    uint32_t ready;
     fer_status status;
-    wait.events |= channel->out.queued > 0 ? FER__WAIT_WRITE : 0u;
-    status = fer__os_wait(&wait, 1, timeout_ms);
+    waits[1].events |= channel->out.queued > 0 ? FER__WAIT_WRITE : 0u;
+    if (channel->fifo != NULL && !channel->fifo->heard)
+        waits[1].events |= FER__WAIT_GONE;
+    status = fer__os_wait(waits, waits[1].events != 0 ? 2 : 1, timeout_ms);
     if (status != FER_OK)
         return status;
-    if ((wait.ready & FER__WAIT_WRITE) != 0) {
+    ready = waits[0].ready | waits[1].ready;
+    if ((ready & FER__WAIT_GONE) != 0)
+        channel->fifo->heard = 1;
+    if ((ready & FER__WAIT_WRITE) != 0) {
         channel->blocked = 0;
         fer__channel_flush(channel);
     }
-    return (wait.ready & FER__WAIT_READ) != 0 ? fer__channel_read(channel, 0) : FER_OK;
+    return (ready & (FER__WAIT_READ | FER__WAIT_GONE)) != 0 ? fer__channel_read(channel, 0)
+                                                            : FER_OK;
 }
 
 /* The caller has everything that came: now the peer's goodbye can be answered. */
@@ -245,6 +252,27 @@ static fer_status ended(fer_channel *channel) {
     return fer__fail_kept(channel->end, &detail);
 }
 
+/* How long the peer may still be silent, if it is in the middle of a message. */
+static int64_t frame_time(const fer_channel *channel) {
+    return fer__intake_is_inside(&channel->in) ? channel->frame_timeout_ms : -1;
+}
+
+static fer_status read_within(fer_channel *channel, int64_t left, int first) {
+    int64_t silence = frame_time(channel);
+    fer_status status;
+    if (silence >= 0 && (left < 0 || silence < left)) {
+        status = wait_and_read(channel, silence);
+        if (status != FER_ETIMEDOUT)
+            return status;
+        fer__channel_give_up_frame(channel);
+        return channel->end;
+    }
+    /* Only a socket waits in the read itself, and only for the caller's whole time. */
+    if (left != 0 && channel->out.queued == 0 && channel->fifo == NULL && (first || left < 0))
+        return read_and_wait(channel, left);
+    return wait_and_read(channel, left);
+}
+
 fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_message *message) {
     fer_loop *loop = channel->object.loop;
     size_t *next = &channel->blocking->next;
@@ -252,6 +280,9 @@ fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_messa
     int64_t left = timeout_ms;
     int first = 1;
     int late = 0;
+    /* Handles that the caller did not take belonged to the message before this one. */
+    if (*next > 0)
+        fer__message_drop_handles(channel, *next - 1);
     if (*next == loop->batch.count) {
         fer__channel_batch_done(channel);
         *next = 0;
@@ -264,10 +295,7 @@ fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_messa
             left = time_left(limit);
         if (left == 0 && late++ == LATE_READS)
             return fer__fail_plain(FER_ETIMEDOUT);
-        if (left != 0 && channel->out.queued == 0 && (first || left < 0))
-            status = read_and_wait(channel, left);
-        else
-            status = wait_and_read(channel, left);
+        status = read_within(channel, left, first);
         first = 0;
         fer__sync_settle(loop);
         /* What came before the end of the channel is handed out first. */
@@ -322,6 +350,10 @@ static void move_to(fer_channel *channel, fer_loop *loop) {
     fer__loop_ref(loop);
     channel->object.loop = loop;
     channel->io.loop = loop;
+    if (channel->fifo != NULL) {
+        fer__link_remove(&channel->fifo->io.link);
+        channel->fifo->io.loop = loop;
+    }
     fer__link_append(&loop->objects, &channel->object.all);
     fer__loop_unref(old);
 }
@@ -333,8 +365,11 @@ fer_status fer__sync_accept(fer_server *server, int64_t timeout_ms, fer_channel 
     if (status != FER_OK)
         return status;
     server->trouble = FER_OK;
-    while (status == FER_OK && fer__link_alone(&server->accepted) && server->trouble == FER_OK)
-        status = turn(server->object.loop, limit);
+    while (status == FER_OK && fer__link_alone(&server->accepted) && server->trouble == FER_OK) {
+        status = fer__server_await(server);
+        if (status == FER_OK)
+            status = turn(server->object.loop, limit);
+    }
     if (fer__link_alone(&server->accepted)) {
         if (status == FER_OK)
             status = fer__fail_plain(server->trouble);

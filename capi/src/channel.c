@@ -21,6 +21,17 @@ fer_status fer_channel_connect(fer_loop *loop, const char *address,
     return fer__channel_connect(loop, address, &known, cb, user, channel);
 }
 
+fer_status fer_channel_pair(fer_loop *loop, const fer_channel_options *options,
+                            fer_channel_connected_cb cb, void *user, fer_channel *channels[2]) {
+    fer_channel_options known;
+    FER__TRY(FER__REQUIRE(channels != NULL, "channels"));
+    channels[0] = channels[1] = NULL;
+    FER__TRY(fer__check_loop(loop));
+    FER__TRY(FER__REQUIRE(cb != NULL, "cb"));
+    FER__TRY(fer__copy_channel_options(&known, options));
+    return fer__channel_pair(loop, &known, cb, user, channels);
+}
+
 fer_channel *fer_channel_ref(fer_channel *channel) {
     if (channel != NULL)
         fer__object_ref(&channel->object);
@@ -53,15 +64,104 @@ fer_status fer_channel_resume(fer_channel *channel) {
     return fer__channel_set_paused(channel, 0);
 }
 
+/* The descriptor of a handle that is to be passed over a channel. */
+static fer_status fd_to_pass(const fer_channel *channel, const fer_handle *handle, fer__fd *fd) {
+    FER__TRY(fer__check_handle(handle));
+    FER__TRY(fer__check_fd(handle));
+    if (handle->object.loop != channel->object.loop)
+        return fer__fail(FER_EINVAL, "the handle is on another loop than the channel");
+    *fd = handle->io.fd;
+    return FER_OK;
+}
+
+static fer_status check_handle_count(size_t count) {
+    if (count > FER_MESSAGE_HANDLES_MAX)
+        return fer__fail(FER_EINVAL, "%zu handles, a message carries %d at most", count,
+                         FER_MESSAGE_HANDLES_MAX);
+    return FER_OK;
+}
+
 fer_status fer_channel_send(fer_channel *channel, const fer_bytes *parts, size_t count,
                             fer_handle *const *handles, size_t handle_count, fer_sent_cb cb,
                             void *user) {
+    fer__fd fds[FER_MESSAGE_HANDLES_MAX];
+    size_t i;
     FER__TRY(fer__check_channel_on_loop(channel));
     FER__TRY(fer__check_parts(parts, count));
     FER__TRY(FER__REQUIRE(handles != NULL || handle_count == 0, "handles"));
-    if (handle_count != 0)
-        return fer__fail(FER_ENOTSUP, "the peer takes no handles");
-    return fer__channel_send(channel, parts, count, cb, user);
+    FER__TRY(check_handle_count(handle_count));
+    for (i = 0; i < handle_count; i++)
+        FER__TRY(fd_to_pass(channel, handles[i], &fds[i]));
+    return fer__channel_send(channel, parts, count, fds, handle_count, cb, user);
+}
+
+fer_status fer_channel_send_fds(fer_channel *channel, const fer_bytes *parts, size_t count,
+                                const fer_fd *fds, size_t fd_count, fer_sent_cb cb, void *user) {
+    fer__fd known[FER_MESSAGE_HANDLES_MAX];
+    FER__TRY(fer__check_channel_on_loop(channel));
+    FER__TRY(fer__check_parts(parts, count));
+    FER__TRY(fer__check_fds(fds, fd_count, known));
+    return fer__channel_send(channel, parts, count, known, fd_count, cb, user);
+}
+
+fer_status fer_message_take(fer_channel *channel, const fer_message *message, size_t index,
+                            fer_handle **handle) {
+    fer_status status;
+    int32_t kind = FER_KIND_NONE;
+    fer__fd fd = FER__NO_FD;
+    FER__TRY(FER__REQUIRE(handle != NULL, "handle"));
+    *handle = NULL;
+    FER__TRY(fer__check_channel_on_loop(channel));
+    FER__TRY(FER__REQUIRE(message != NULL, "message"));
+    FER__TRY(fer__message_take(channel, message, index, NULL, &kind));
+    if (kind == FER_KIND_OTHER)
+        return fer__fail(FER_EKIND, "the descriptor is no handle: fer_message_take_fd() gives it");
+    status = fer__handle_new_of(channel->object.loop, (fer_kind)kind, handle);
+    if (status != FER_OK)
+        return status;
+    (void)fer__message_take(channel, message, index, &fd, NULL);
+    fer__handle_adopt_socket(*handle, fd);
+    return FER_OK;
+}
+
+fer_status fer_message_take_fd(fer_channel *channel, const fer_message *message, size_t index,
+                               fer_fd *fd) {
+    fer__fd taken = FER__NO_FD;
+    fer_status status;
+    FER__TRY(FER__REQUIRE(fd != NULL, "fd"));
+    FER__TRY(fer__check_channel(channel));
+    FER__TRY(FER__REQUIRE(message != NULL, "message"));
+    if (channel->blocking != NULL)
+        FER__TRY(fer__enter(channel->blocking));
+    status = fer__message_take(channel, message, index, &taken, NULL);
+    if (channel->blocking != NULL)
+        fer__leave(channel->blocking);
+    if (status == FER_OK)
+        *fd = taken;
+    return status;
+}
+
+fer_status fer_channel_cork(fer_channel *channel) {
+    FER__TRY(fer__check_channel_on_loop(channel));
+    channel->corked = 1;
+    return FER_OK;
+}
+
+fer_status fer_channel_uncork(fer_channel *channel) {
+    FER__TRY(fer__check_channel_on_loop(channel));
+    fer__channel_uncork(channel);
+    return FER_OK;
+}
+
+fer_status fer_channel_unsent(const fer_channel *channel, uint64_t *bytes) {
+    FER__TRY(fer__check_channel_any(channel));
+    FER__TRY(FER__REQUIRE(bytes != NULL, "bytes"));
+    if (channel->blocking != NULL)
+        FER__TRY(fer__enter(channel->blocking));
+    *bytes = channel->unsent + channel->out.queued;
+    if (channel->blocking != NULL)
+        fer__leave(channel->blocking);
+    return FER_OK;
 }
 
 int fer_channel_is_writable(const fer_channel *channel) {

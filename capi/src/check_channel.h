@@ -53,4 +53,20 @@ static inline fer_status fer__copy_channel_options(fer_channel_options *known,
     return fer__channel_options_check(known);
 }
 
+/** Descriptors that are to be passed, into `known` of FER_MESSAGE_HANDLES_MAX. */
+static inline fer_status fer__check_fds(const fer_fd *fds, size_t count, fer__fd *known) {
+    size_t i;
+    FER__TRY(FER__REQUIRE(fds != NULL || count == 0, "fds"));
+    if (count > FER_MESSAGE_HANDLES_MAX)
+        return fer__fail(FER_EINVAL, "%zu descriptors, a message carries %d at most", count,
+                         FER_MESSAGE_HANDLES_MAX);
+    for (i = 0; i < count; i++) {
+        FER__TRY(fer__check_fd_number(fds[i]));
+        known[i] = (fer__fd)fds[i];
+        if (fer__os_kind_of(known[i]) == FER_KIND_NONE)
+            return fer__fail(FER_EBADF, "%d is no descriptor", known[i]);
+    }
+    return FER_OK;
+}
+
 #endif

@@ -35,7 +35,19 @@ fer_status fer_sync_send(fer_channel *channel, const fer_bytes *parts, size_t co
     fer_status status;
     FER__TRY(fer__check_parts(parts, count));
     FER__TRY(begin(channel));
-    status = fer__sync_send(channel, parts, count, timeout_ms);
+    status = fer__sync_send(channel, parts, count, NULL, 0, timeout_ms);
+    fer__leave(channel->blocking);
+    return status;
+}
+
+fer_status fer_sync_send_fds(fer_channel *channel, const fer_bytes *parts, size_t count,
+                             const fer_fd *fds, size_t fd_count, int64_t timeout_ms) {
+    fer__fd known[FER_MESSAGE_HANDLES_MAX];
+    fer_status status;
+    FER__TRY(fer__check_parts(parts, count));
+    FER__TRY(fer__check_fds(fds, fd_count, known));
+    FER__TRY(begin(channel));
+    status = fer__sync_send(channel, parts, count, known, fd_count, timeout_ms);
     fer__leave(channel->blocking);
     return status;
 }

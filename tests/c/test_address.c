@@ -62,7 +62,6 @@ static const struct {
     {"pipe:a b", "byte 2"},
     {"pipe:\xc3\xa4", "byte 1"},
     {"pipe:a\n", "byte 2"},
-    {"fifo:", "comma"},
     {"fifo:/a", "comma"},
     {"fifo:/a,/b,/c", "more than one"},
     {"fifo:a,/b", "first"},

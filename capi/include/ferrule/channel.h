@@ -2,7 +2,11 @@
  * Channels: messages that arrive whole or not at all.
  *
  * Addresses: `pipe:/path`, `pipe:@abstract` (Linux), `pipe:name` (a private short path in the
- * user's runtime directory), `fifo:IN,OUT`, `tcp:HOST:PORT`, `fd:N`.
+ * user's runtime directory), `fifo:IN,OUT` (the FIFO that this side reads, the one that it writes),
+ * `tcp:HOST:PORT` (a literal address or `localhost`; of the loopback, unless FER_CHANNEL_ANY_HOST says
+ * otherwise) and `fd:N` (a connected stream socket that was inherited; the channel takes it over). Both
+ * wires work on each of them. Handles travel with messages on the native wire over Unix domain sockets:
+ * on `pipe:`, and on `fd:` of such a socket.
  *
  * A channel is closed with fer_channel_close() (flush, goodbye, wait for the peer's) or
  * fer_channel_abort(). Close is not free: see ferrule/handle.h.
@@ -14,6 +18,7 @@
 #include <stdint.h>
 
 #include "export.h"
+#include "handle.h"
 #include "status.h"
 #include "types.h"
 
@@ -25,30 +30,45 @@ typedef enum fer_wire {
     FER_WIRE_PLAIN = 1   /**< a 32-bit length, then the payload: as aea has it */
 } fer_wire;
 
+/** A handle that came with a message. The layout never changes. */
+typedef struct fer_passed {
+    fer_fd fd;    /**< its descriptor; -1 once it was taken */
+    int32_t kind; /**< a fer_kind; FER_KIND_OTHER for a descriptor that is no handle */
+} fer_passed;
+
 /** One message. The layout never changes. */
 typedef struct fer_message {
-    const void *data;           /**< the payload; may be NULL when size is 0 */
-    size_t size;                /**< in bytes */
-    fer_handle *const *handles; /**< the handles that came with it; NULL when there are none */
-    size_t handle_count;        /**< how many */
+    const void *data;          /**< the payload; may be NULL when size is 0 */
+    size_t size;               /**< in bytes */
+    const fer_passed *handles; /**< came with it, in the sender's order; NULL when there are none */
+    size_t handle_count;       /**< how many */
 } fer_message;
+
+/** The most handles that one message carries. */
+enum { FER_MESSAGE_HANDLES_MAX = 64 };
+
+/** Flags of fer_channel_options. */
+enum {
+    FER_CHANNEL_ANY_HOST = 1 /**< `tcp:` addresses may be others than those of the loopback */
+};
 
 /** How a channel behaves. 0 in a field means the default. Times in milliseconds, negative: none. */
 typedef struct fer_channel_options {
     uint32_t struct_size;         /**< sizeof(fer_channel_options) */
-    uint32_t flags;               /**< none yet: 0 */
+    uint32_t flags;               /**< FER_CHANNEL_* */
     int32_t wire;                 /**< a fer_wire */
-    uint32_t max_handles;         /**< handles accepted with a message; none yet: 0 */
+    uint32_t max_handles;         /**< handles accepted with a message, up to 64; default none */
     uint64_t max_message;         /**< bytes in a message, up to 4 GiB - 1; default 64 MiB */
     uint64_t high_water;          /**< queued bytes above which to wait for drain; default 1 MiB */
     uint64_t hard_cap;            /**< queued bytes above which to refuse; default 64 MiB */
     int64_t connect_timeout_ms;   /**< until there is a listener; default 10 s */
     int64_t handshake_timeout_ms; /**< until the peer has said hello; default 5 s */
     int64_t close_timeout_ms;     /**< until the peer has said goodbye; default 5 s */
+    int64_t frame_timeout_ms;     /**< silence in the middle of a message; default: no limit */
 } fer_channel_options;
 
 /* clang-format off */
-#define FER_CHANNEL_OPTIONS_INIT { sizeof(fer_channel_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define FER_CHANNEL_OPTIONS_INIT { sizeof(fer_channel_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
 /** What is known about a channel. Set `struct_size` before the call. */
@@ -79,9 +99,11 @@ typedef void (*fer_channel_connected_cb)(fer_channel *channel, fer_status status
 /**
  * Messages came, or the channel ended.
  *
- * `status` FER_OK: `count` messages, at least one, valid until the callback returns. Otherwise no
- * messages, and the callback comes no more: FER_EOF after the peer's goodbye, FER_ECONNRESET when
- * the peer died, FER_EPROTO, FER_EMSGSIZE, FER_ECANCELED after a close on this side.
+ * `status` FER_OK: `count` messages, at least one, valid until the callback returns; handles that
+ * were not taken by then are closed. Otherwise no messages, and the callback comes no more: FER_EOF
+ * after the peer's goodbye, FER_ECONNRESET when the peer died, FER_EPROTO, FER_EMSGSIZE,
+ * FER_ECONNABORTED after a silence of `frame_timeout_ms`, FER_EMFILE when handles came that this process
+ * has no descriptors for, FER_ECANCELED after a close on this side.
  */
 typedef void (*fer_messages_cb)(fer_channel *channel, fer_status status,
                                 const fer_message *messages, size_t count, void *user);
@@ -118,6 +140,9 @@ FER_API fer_status fer_address_check(const char *address);
 /**
  * Connect to a server. Tries again until somebody listens or the time is up.
  *
+ * On `fifo:` both sides may do this: each opens the FIFO that it reads, then waits for the other to do
+ * the same. Nobody else may read it meanwhile. A FIFO must be the user's own or root's.
+ *
  * @param loop          the loop to put the channel on.
  * @param address       where the server is.
  * @param options       or NULL for the defaults.
@@ -127,12 +152,16 @@ FER_API fer_status fer_address_check(const char *address);
  * Ownership: the caller owns one reference; address and options are copied.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL; FER_EADDRESS; FER_ENOTSUP for a transport, and for handles, that are
- *         not to be had here; FER_ENAMETOOLONG; FER_EACCES and FER_EPERM for a runtime directory that
- *         is not private; FER_ENOMEM; FER_ECLOSED; FER_ETHREAD; FER_EFORK. `cb` gets FER_ECONNREFUSED
+ * @return FER_OK; FER_EINVAL; FER_EADDRESS; FER_ENOTSUP for `max_handles` on a transport or a wire that
+ *         carries none; FER_ENAMETOOLONG; FER_EACCES and FER_EPERM for a runtime directory that is not
+ *         private, FER_EPERM for a host beyond the loopback; FER_EBADF, FER_ENOTSOCK, FER_EPROTOTYPE
+ *         and FER_ENOTCONN for a descriptor that is no connected stream socket, which stays the
+ *         caller's then; FER_ENOMEM; FER_ECLOSED; FER_ETHREAD; FER_EFORK. `cb` gets FER_ECONNREFUSED
  *         or FER_ENOENT when nobody listened in time, FER_ETIMEDOUT when the listener did not accept or
  *         the peer did not say hello in time, FER_EPROTO or FER_EVERSION after a bad handshake,
- *         FER_ECONNRESET when the peer went away during it, FER_ENOTSOCK, FER_EACCES, FER_EMFILE,
+ *         FER_ECONNRESET when the peer went away during it, FER_ENOTSOCK, FER_EPROTOTYPE for a file that
+ *         is no FIFO, FER_EADDRINUSE for a FIFO that somebody else reads, FER_EPERM for a FIFO of
+ *         another user, FER_ELOOP for a symbolic link in its place, FER_EACCES, FER_EMFILE,
  *         FER_ECANCELED.
  * Seed: aea `IPCChannelClient.connect`.
  */
@@ -140,6 +169,25 @@ FER_API fer_status fer_channel_connect(fer_loop *loop, const char *address,
                                        const fer_channel_options *options,
                                        fer_channel_connected_cb cb, void *user,
                                        fer_channel **channel);
+
+/**
+ * Make two channels that are connected with each other, over a Unix domain socket.
+ *
+ * @param loop           the loop to put both on.
+ * @param options        of both; NULL for the defaults.
+ * @param cb             one-shot for each of them: called twice.
+ * @param user           passed to `cb`.
+ * @param[out] channels  receives the two; NULL after an error.
+ * Ownership: the caller owns one reference to each.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_ENOTSUP; FER_EMFILE; FER_ENFILE; FER_ENOMEM; FER_ECLOSED; FER_ETHREAD;
+ *         FER_EFORK. `cb` gets what fer_channel_connect() gives it after the connection.
+ * Seed: uv_socketpair.
+ */
+FER_API fer_status fer_channel_pair(fer_loop *loop, const fer_channel_options *options,
+                                    fer_channel_connected_cb cb, void *user,
+                                    fer_channel *channels[2]);
 
 /**
  * Take one more reference.
@@ -196,6 +244,43 @@ FER_API fer_status fer_channel_receive(fer_channel *channel, fer_messages_cb cb,
                                        fer_finalizer finalizer);
 
 /**
+ * Make a handle of one that came with a message.
+ *
+ * @param channel      the channel that delivers the message just now.
+ * @param message      the message, as the callback got it.
+ * @param index        which of its handles, from 0.
+ * @param[out] handle  receives the handle, on the loop of the channel; NULL after an error.
+ * Ownership: the caller owns one reference.
+ * Thread: the loop's.
+ * Callbacks: in the fer_messages_cb that got the message.
+ * @return FER_OK; FER_EINVAL for a message that is not being delivered, or without such a handle;
+ *         FER_EALREADY for one that was taken; FER_EKIND for a descriptor that is no handle, which
+ *         fer_message_take_fd() gives; FER_ENOTSUP on a blocking channel; FER_ENOMEM; FER_ECLOSED;
+ *         FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `Pipe.accept`.
+ */
+FER_API fer_status fer_message_take(fer_channel *channel, const fer_message *message, size_t index,
+                                    fer_handle **handle);
+
+/**
+ * Take the descriptor of a handle that came with a message.
+ *
+ * @param channel  the channel that delivers the message just now.
+ * @param message  the message, as the callback or fer_sync_receive() gave it.
+ * @param index    which of its handles, from 0.
+ * @param[out] fd  receives the descriptor, which is close-on-exec; unchanged after an error.
+ * Ownership: the descriptor is the caller's.
+ * Thread: the loop's; of a blocking channel any, one at a time.
+ * Callbacks: in the fer_messages_cb that got the message; of a blocking channel, before its next call.
+ * @return FER_OK; FER_EINVAL for a message that is not being delivered, or without such a handle;
+ *         FER_EALREADY for one that was taken; FER_EBUSY while another thread is in a call on a blocking
+ *         channel; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_message_take_fd(fer_channel *channel, const fer_message *message,
+                                       size_t index, fer_fd *fd);
+
+/**
  * Stop receiving for now. Nothing is lost: what comes waits in the kernel.
  *
  * @param channel  a channel that receives; pausing twice changes nothing.
@@ -229,24 +314,74 @@ FER_API fer_status fer_channel_resume(fer_channel *channel);
  * @param channel       an open channel.
  * @param parts         the payload, in `count` pieces that become one message.
  * @param count         how many pieces; 0 sends an empty message.
- * @param handles       handles to pass with it; NULL when there are none.
- * @param handle_count  how many.
+ * @param handles       handles of the same loop to pass with it; NULL when there are none.
+ * @param handle_count  how many, up to 64.
  * @param cb            one-shot; may be NULL.
  * @param user          passed to `cb`.
  * Ownership: with `cb`, the bytes stay the caller's and must not change until it is called; the
  *            array `parts` may go at once. Without, what the kernel does not take at once is copied.
+ *            The handles stay the caller's, who may go on using or close them at once.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.
  * @return FER_OK; FER_EAGAIN when the queue is at its hard cap; FER_EMSGSIZE over this side's or the
- *         peer's limit; FER_ENOTSUP for handles that the peer or the transport does not take, and on
- *         a blocking channel; FER_EINVAL, also for an empty message on the plain wire; FER_ENOTCONN
- *         before it is open; FER_EPIPE after the peer's goodbye; FER_ECONNRESET; FER_ENOMEM;
- *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ *         peer's limit; FER_ENOTSUP for handles, or more of them, that the peer, the transport or the
+ *         wire does not take, and on a blocking channel; FER_EINVAL, also for an empty message on the
+ *         plain wire; FER_EBADF for a handle that is not open yet; FER_EMFILE when a handle that must
+ *         wait cannot be duplicated; FER_ETOOMANYREFS; FER_ENOTCONN before it is open; FER_EPIPE after
+ *         the peer's goodbye; FER_ECONNRESET; FER_ENOMEM; FER_ECLOSED, also of a handle; FER_ETHREAD;
+ *         FER_EFORK. After each but FER_EPIPE, FER_ECONNRESET and FER_ECLOSED the next message can be
+ *         sent as if this one had not been tried.
  * Seed: aea `IPCChannelClient.write`.
  */
 FER_API fer_status fer_channel_send(fer_channel *channel, const fer_bytes *parts, size_t count,
                                     fer_handle *const *handles, size_t handle_count, fer_sent_cb cb,
                                     void *user);
+
+/**
+ * As fer_channel_send(), with descriptors in the place of handles: of sockets, or of anything else.
+ *
+ * @param channel   an open channel.
+ * @param parts     the payload, in `count` pieces that become one message.
+ * @param count     how many pieces; 0 sends an empty message.
+ * @param fds       descriptors to pass with it; NULL when there are none.
+ * @param fd_count  how many, up to 64.
+ * @param cb        one-shot; may be NULL.
+ * @param user      passed to `cb`.
+ * Ownership: as fer_channel_send(); the descriptors stay the caller's, who may close them at once.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return as fer_channel_send().
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_send_fds(fer_channel *channel, const fer_bytes *parts, size_t count,
+                                        const fer_fd *fds, size_t fd_count, fer_sent_cb cb,
+                                        void *user);
+
+/**
+ * Hold back what is sent from now on, so that it leaves together, until fer_channel_uncork().
+ *
+ * What has gathered to 64 KiB is written all the same, and a close flushes everything.
+ *
+ * @param channel  a channel; corking twice changes nothing.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_ENOTSUP on a blocking channel; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_cork(fer_channel *channel);
+
+/**
+ * Write what fer_channel_cork() held back, and hold back no more.
+ *
+ * @param channel  a channel; without a cork nothing changes.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return as fer_channel_cork(). Why writing failed, the next fer_channel_send() says.
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_uncork(fer_channel *channel);
 
 /**
  * Whether more may be sent before waiting for drain: no longer once the queue has reached the
@@ -308,6 +443,20 @@ FER_API fer_status fer_channel_close(fer_channel *channel, fer_channel_closed_cb
  * Seed: none.
  */
 FER_API fer_status fer_channel_abort(fer_channel *channel);
+
+/**
+ * How much of what was accepted the kernel never got. Which messages these were, their fer_sent_cb says.
+ *
+ * @param channel     a channel; final once it is closed.
+ * @param[out] bytes  receives their bytes, headers included.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_EBUSY while another thread is in a call on a blocking channel;
+ *         FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_unsent(const fer_channel *channel, uint64_t *bytes);
 
 /**
  * Whether fer_channel_close() or fer_channel_abort() was called.

@@ -29,6 +29,12 @@ typedef void (*fer_server_closed_cb)(fer_server *server, void *user);
 /**
  * Listen at an address.
  *
+ * `tcp:HOST:0` picks a port, which stays bound. `fd:N` is a socket that listens already. `fifo:IN,OUT`
+ * makes the FIFOs that are not there, mode 0600, and has one client at a time: the next can come when
+ * the channel of the one before it is closed. `fifo:` makes two FIFOs in a private directory.
+ * fer_server_address() says where clients find it. What the server made, and nothing else, is removed
+ * when it closes.
+ *
  * @param loop         the loop to put the server and its channels on.
  * @param address      where to listen.
  * @param options      of the channels; NULL for the defaults.
@@ -41,9 +47,11 @@ typedef void (*fer_server_closed_cb)(fer_server *server, void *user);
  *            library's until `finalizer` is called.
  * Thread: the loop's.
  * Callbacks: may be called from any callback; `cb` may call anything.
- * @return FER_OK; FER_EINVAL; FER_EADDRESS; FER_ENOTSUP for a transport, and for handles, that are not
- *         to be had here; FER_EPERM for a runtime directory that is not private; what fer_pipe_bind()
- *         and fer_stream_listen() give.
+ * @return FER_OK; FER_EINVAL; FER_EADDRESS; FER_ENOTSUP for `max_handles` on a transport or a wire that
+ *         carries none; FER_EPERM for a runtime directory that is not private, a host beyond the
+ *         loopback, or a FIFO of another user; FER_EPROTOTYPE for a file in the place of a FIFO, and for
+ *         a descriptor that is no listening stream socket (FER_EBADF, FER_ENOTSOCK); what
+ *         fer_pipe_bind(), fer_tcp_bind() and fer_stream_listen() give.
  * Seed: aea `IPCChannel.connect`.
  */
 FER_API fer_status fer_server_listen(fer_loop *loop, const char *address,
@@ -116,7 +124,8 @@ FER_API fer_status fer_server_close(fer_server *server, fer_server_closed_cb cb,
 FER_API int fer_server_is_closing(const fer_server *server);
 
 /**
- * The address at which clients find the server.
+ * The address at which clients find the server: with the port that was picked, and with the two FIFOs
+ * in the order in which a client wants them.
  *
  * @param server       the server.
  * @param[out] buffer  receives the address, ended by a NUL byte.

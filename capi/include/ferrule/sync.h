@@ -60,6 +60,25 @@ FER_API fer_status fer_sync_send(fer_channel *channel, const fer_bytes *parts, s
                                  int64_t timeout_ms);
 
 /**
+ * As fer_sync_send(), and pass descriptors with the message.
+ *
+ * @param channel     a blocking channel.
+ * @param parts       the payload, in `count` pieces that become one message.
+ * @param count       how many pieces; 0 sends an empty message.
+ * @param fds         descriptors to pass with it; NULL when there are none.
+ * @param fd_count    how many, up to 64.
+ * @param timeout_ms  limit.
+ * Ownership: as fer_sync_send(); the descriptors stay the caller's, who may close them at once.
+ * Thread: any, one at a time.
+ * Callbacks: may be called from any callback, which then waits.
+ * @return as fer_sync_send(); FER_ENOTSUP also for descriptors, or more of them, that the peer, the
+ *         transport or the wire does not take; FER_EBADF; FER_EMFILE; FER_ETOOMANYREFS.
+ * Seed: none.
+ */
+FER_API fer_status fer_sync_send_fds(fer_channel *channel, const fer_bytes *parts, size_t count,
+                                     const fer_fd *fds, size_t fd_count, int64_t timeout_ms);
+
+/**
  * Wait until the kernel has everything that was accepted.
  *
  * @param channel     a blocking channel.
@@ -79,12 +98,13 @@ FER_API fer_status fer_sync_flush(fer_channel *channel, int64_t timeout_ms);
  * @param channel       a blocking channel.
  * @param timeout_ms    limit. Running out of it leaves the channel in step.
  * @param[out] message  receives the message.
- * Ownership: the payload is the channel's and valid until the next call of this function, or the
- *            end of the channel.
+ * Ownership: payload and handles are the channel's and valid until the next call of this function, or
+ *            the end of the channel; fer_message_take_fd() takes a handle out.
  * Thread: any, one at a time.
  * Callbacks: may be called from any callback, which then waits.
  * @return FER_OK; FER_ETIMEDOUT; FER_EINTR; FER_EOF after the peer's goodbye; FER_ECONNRESET when the
- *         peer died; FER_EPROTO; FER_EMSGSIZE; FER_ENOMEM; FER_EINVAL; FER_ENOTSUP on a channel that is
+ *         peer died; FER_ECONNABORTED after a silence of `frame_timeout_ms`; FER_EPROTO; FER_EMSGSIZE;
+ *         FER_EMFILE; FER_ENOMEM; FER_EINVAL; FER_ENOTSUP on a channel that is
  *         on a loop; FER_EBUSY; FER_ECLOSED; FER_EFORK.
  * Seed: aea `IPCChannelClient.read`.
  */

@@ -83,6 +83,14 @@ fer_status fer__handle_new(fer_loop *loop, fer_kind kind, fer_handle **out) {
     return FER_OK;
 }
 
+fer_status fer__handle_new_of(fer_loop *loop, fer_kind kind, fer_handle **out) {
+    if (kind == FER_KIND_UDP)
+        return fer__udp_new(loop, out);
+    if (kind == FER_KIND_PIPE)
+        return fer__pipe_new(loop, 0, out);
+    return fer__handle_new(loop, kind, out);
+}
+
 fer_status fer__handle_close(fer_handle *handle, fer_handle_closed_cb cb, void *user) {
     fer_status status = fer__object_add_close_request(&handle->object, (void (*)(void))cb, user);
     if (status == FER_OK)

@@ -90,6 +90,9 @@ enum { FER__PARTS_ON_STACK = 64 };
 struct iovec *fer__to_iovec(const fer_bytes *parts, size_t count, struct iovec *room);
 
 fer_status fer__handle_new(fer_loop *loop, fer_kind kind, fer_handle **out);
+
+/** A new handle of whatever kind that can be passed. */
+fer_status fer__handle_new_of(fer_loop *loop, fer_kind kind, fer_handle **out);
 fer_status fer__handle_close(fer_handle *handle, fer_handle_closed_cb cb, void *user);
 void fer__handle_hold_loop(fer_handle *handle, int hold);
 

@@ -24,6 +24,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     } else {
         ready |= (events & UV_READABLE) != 0 ? FER__WAIT_READ : 0u;
         ready |= (events & UV_WRITABLE) != 0 ? FER__WAIT_WRITE : 0u;
+        ready |= (events & UV_DISCONNECT) != 0 ? FER__WAIT_GONE : 0u;
     }
     if (ready != 0)
         io->ready(io, ready);
@@ -76,6 +77,7 @@ fer_status fer__io_want(fer__io *io, uint32_t events) {
     }
     flags |= (events & FER__WAIT_READ) != 0 ? UV_READABLE : 0;
     flags |= (events & FER__WAIT_WRITE) != 0 ? UV_WRITABLE : 0;
+    flags |= (events & FER__WAIT_GONE) != 0 ? UV_DISCONNECT : 0;
     r = uv_poll_start(&io->poll, flags, on_poll);
     if (r != 0)
         return fer__fail_plain(fer__status_from_errno(-r));

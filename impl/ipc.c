@@ -37,7 +37,7 @@ fer_status fer__ipc_pass(fer_handle *pipe, const fer_bytes *parts, size_t count,
                          fer_stream_cb cb, void *user) {
     struct iovec room[FER__PARTS_ON_STACK];
     struct iovec *iov;
-    unsigned how = cb != NULL ? FER__PUSH_REFER : 0u;
+    unsigned how = FER__PUSH_NOW | (cb != NULL ? FER__PUSH_REFER : 0u);
     fer_status status = fer__stream_can_write(pipe);
     size_t size = 0;
     size_t i;
@@ -52,7 +52,7 @@ fer_status fer__ipc_pass(fer_handle *pipe, const fer_bytes *parts, size_t count,
     if (iov == NULL)
         return fer__fail_plain(FER_ENOMEM);
     status = fer__sendq_pass(&pipe->out, &pipe->object.loop->pool, pipe->io.fd, iov, count, how,
-                             pass, (void (*)(void))cb, user);
+                             &pass, 1, (void (*)(void))cb, user);
     if (iov != room)
         fer__free(iov);
     return fer__stream_wrote(pipe, status);
@@ -92,7 +92,7 @@ fer_status fer__ipc_read(fer_handle *pipe, void *buffer, size_t size, size_t *go
     fer__fd fds[FER__FDS_MAX];
     struct iovec iov = {buffer, size};
     size_t count = 0;
-    fer_status status = fer__os_recv_fds(pipe->io.fd, &iov, 1, got, fds, &count);
+    fer_status status = fer__os_recv_fds(pipe->io.fd, &iov, 1, 0, got, fds, &count);
     if (count == 0)
         return status;
     return keep_all(pipe, fds, count);

@@ -64,7 +64,8 @@ fer_status fer__os_shutdown_write(fer__fd fd);
 
 /** What a read did not transfer. */
 enum {
-    FER__RECV_TRUNCATED = 1 /**< descriptors came that were not asked for; the kernel closed them */
+    FER__RECV_TRUNCATED = 1, /**< descriptors came that were not asked for; the kernel closed them */
+    FER__RECV_MORE = 2       /**< there may be more, however little was read */
 };
 
 /**
@@ -86,21 +87,57 @@ fer_status fer__os_recv(fer__fd fd, const struct iovec *parts, size_t count, siz
 fer_status fer__os_recv_blocking(fer__fd fd, const struct iovec *parts, size_t count, size_t *got,
                                  uint32_t *flags);
 
-/**
- * As fer__os_send(), and let the descriptor `pass` ride on the first byte. The peer has it once anything
- * was written. FER_ETOOMANYREFS when too many are under way.
- */
-fer_status fer__os_send_fd(fer__fd fd, const struct iovec *parts, size_t count, fer__fd pass,
-                           size_t *written);
-
-enum { FER__FDS_MAX = 253 }; /**< descriptors that can come with one read */
+enum { FER__FDS_MAX = 253 }; /**< descriptors that can come with one read, and go with one write */
 
 /**
- * As fer__os_recv(), and take the descriptors that come, close-on-exec, into `fds` of FER__FDS_MAX.
- * FER_EMFILE when one could not be taken: the others are closed, and the bytes that came are lost.
+ * As fer__os_send(), and let the descriptors `fds` ride on the first byte. The peer has them once
+ * anything was written. FER_ETOOMANYREFS when too many are under way.
  */
-fer_status fer__os_recv_fds(fer__fd fd, const struct iovec *parts, size_t count, size_t *got,
-                            fer__fd *fds, size_t *fd_count);
+fer_status fer__os_send_fds(fer__fd fd, const struct iovec *parts, size_t count, const fer__fd *fds,
+                            size_t fd_count, size_t *written);
+
+/**
+ * As fer__os_recv(), or fer__os_recv_blocking() with `may_block`, and take the descriptors that come,
+ * close-on-exec, into `fds` of FER__FDS_MAX. FER_EMFILE when one could not be taken: the others are
+ * closed, and the bytes that came are lost.
+ */
+fer_status fer__os_recv_fds(fer__fd fd, const struct iovec *parts, size_t count, int may_block,
+                            size_t *got, fer__fd *fds, size_t *fd_count);
+
+/* FIFOs. */
+
+/** Which FIFO was made, so that it can be removed again. */
+typedef struct fer__made {
+    uint64_t device;
+    uint64_t inode;
+} fer__made;
+
+/**
+ * Make a FIFO, mode 0600. FER_EEXIST when a FIFO that may be used is there: then nothing was made.
+ * FER_EPROTOTYPE for another file, FER_EPERM for a FIFO that belongs to somebody else than the user or
+ * root, FER_ELOOP for a symbolic link.
+ */
+fer_status fer__os_make_fifo(const char *path, fer__made *made);
+
+/** Remove a FIFO, if it is still the one that was made. */
+void fer__os_remove_fifo(const char *path, const fer__made *made);
+
+/** Make a directory that nobody else can use, with a name of its own, in `path` of `room` bytes. */
+fer_status fer__os_make_directory(char *path, size_t room);
+void fer__os_remove_directory(const char *path);
+
+/**
+ * Open a FIFO for reading, without waiting for a writer. FER_EADDRINUSE when somebody else of this library
+ * reads it; otherwise as fer__os_make_fifo().
+ */
+fer_status fer__os_open_reader(const char *path, fer__fd *fd);
+
+/** Open a FIFO for writing. FER_ECONNREFUSED when nobody reads it; otherwise as fer__os_make_fifo(). */
+fer_status fer__os_open_writer(const char *path, fer__fd *fd);
+
+/** As fer__os_send() and fer__os_recv(), on a FIFO, which is in non-blocking mode. */
+fer_status fer__os_fifo_write(fer__fd fd, const struct iovec *parts, size_t count, size_t *written);
+fer_status fer__os_fifo_read(fer__fd fd, const struct iovec *parts, size_t count, size_t *got);
 
 /**
  * How long fer__os_recv_blocking() waits before FER_EAGAIN, in milliseconds. With any limit, however
@@ -108,7 +145,8 @@ fer_status fer__os_recv_fds(fer__fd fd, const struct iovec *parts, size_t count,
  */
 fer_status fer__os_set_receive_timeout(fer__fd fd, int64_t timeout_ms);
 
-enum { FER__WAIT_READ = 1, FER__WAIT_WRITE = 2 };
+/** FER__WAIT_GONE: nobody has the other end of a FIFO any more. */
+enum { FER__WAIT_READ = 1, FER__WAIT_WRITE = 2, FER__WAIT_GONE = 4 };
 
 /** One descriptor to wait for. */
 typedef struct fer__wait {
@@ -181,6 +219,9 @@ fer_status fer__os_chmod_pipe(const fer__bound *bound, uint32_t mode);
 
 /* Any socket. */
 
+/** Have the descriptor closed when a program is executed. */
+fer_status fer__os_set_cloexec(fer__fd fd);
+
 /** What a descriptor is: FER_KIND_NONE for a number that is none, FER_KIND_OTHER for no handle. */
 fer_kind fer__os_kind_of(fer__fd fd);
 
@@ -226,6 +267,9 @@ fer_status fer__os_inet_parse(const char *host, uint16_t port, fer__inet *addres
 /** `host` has FER__HOST_MAX bytes. */
 enum { FER__HOST_MAX = 64 };
 void fer__os_inet_text(const fer__inet *address, char *host, uint16_t *port);
+
+/** Whether it is an address of this machine alone. */
+int fer__os_inet_is_loopback(const fer__inet *address);
 
 /** A TCP or, with `datagrams`, UDP socket of the address's family: non-blocking, close-on-exec. */
 fer_status fer__os_socket_inet(const fer__inet *address, int datagrams, fer__fd *fd);

@@ -19,28 +19,26 @@ typedef union control {
     unsigned char room[CMSG_SPACE(sizeof(int) * FER__FDS_MAX)];
 } control;
 
-fer_status fer__os_send_fd(fer__fd fd, const struct iovec *parts, size_t count, fer__fd pass,
-                           size_t *written) {
+fer_status fer__os_send_fds(fer__fd fd, const struct iovec *parts, size_t count, const fer__fd *fds,
+                            size_t fd_count, size_t *written) {
     int saved = errno;
-    union {
-        struct cmsghdr align;
-        unsigned char room[CMSG_SPACE(sizeof(int))];
-    } room;
+    size_t size = sizeof(int) * fd_count;
+    control room;
     struct msghdr message;
     struct cmsghdr *head;
     ssize_t sent;
     *written = 0;
-    memset(&room, 0, sizeof room);
+    memset(room.room, 0, CMSG_SPACE(size));
     memset(&message, 0, sizeof message);
     message.msg_iov = (struct iovec *)(uintptr_t)parts;
     message.msg_iovlen = count < FER__IOV_MAX ? count : FER__IOV_MAX;
     message.msg_control = room.room;
-    message.msg_controllen = sizeof room.room;
+    message.msg_controllen = CMSG_SPACE(size);
     head = CMSG_FIRSTHDR(&message);
     head->cmsg_level = SOL_SOCKET;
     head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(head), &pass, sizeof pass);
+    head->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(head), fds, size);
     do {
         sent = sendmsg(fd, &message, FER__SEND_FLAGS);
     } while (sent < 0 && errno == EINTR);
@@ -70,10 +68,10 @@ static void take_fds(const struct cmsghdr *head, fer__fd *fds, size_t *count) {
     }
 }
 
-fer_status fer__os_recv_fds(fer__fd fd, const struct iovec *parts, size_t count, size_t *got,
-                            fer__fd *fds, size_t *fd_count) {
+fer_status fer__os_recv_fds(fer__fd fd, const struct iovec *parts, size_t count, int may_block,
+                            size_t *got, fer__fd *fds, size_t *fd_count) {
     int saved = errno;
-    int flags = MSG_DONTWAIT;
+    int flags = may_block ? 0 : MSG_DONTWAIT;
     control room;
     struct msghdr message;
     struct cmsghdr *head;
@@ -90,7 +88,7 @@ fer_status fer__os_recv_fds(fer__fd fd, const struct iovec *parts, size_t count,
     message.msg_controllen = sizeof room.room;
     do {
         received = recvmsg(fd, &message, flags);
-    } while (received < 0 && errno == EINTR);
+    } while (received < 0 && errno == EINTR && !may_block);
     if (received < 0)
         return fer__os_finish(saved, errno);
     for (head = CMSG_FIRSTHDR(&message); head != NULL; head = CMSG_NXTHDR(&message, head)) {
@@ -255,6 +253,11 @@ fer_status fer__os_peer_credentials(fer__fd fd, int64_t *pid, uint32_t *uid, uin
     (void)gid;
     return fer__os_finish(saved, ENOSYS) == FER_OK ? FER_OK : fer__fail_plain(FER_ENOTSUP);
 #endif
+}
+
+fer_status fer__os_set_cloexec(fer__fd fd) {
+    int saved = errno;
+    return fer__os_finish(saved, fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ? errno : 0);
 }
 
 fer_status fer__os_duplicate(fer__fd fd, fer__fd *copy) {

@@ -10,12 +10,19 @@ STATUS is the exit status of the runner. COUNTS is a file that gets the numbers 
 """
 
 import json
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from supervise import LEFT_BEHIND, OUT_OF_TIME
+
+# Files of tests that are named for what each language has alike: c.test_pipe_bad, test_pipe.py, pipe_name.test.js.
+_TOPIC = re.compile(
+    r"(?:\S*/)?(?:c\.)?(?:test_)?(pipe|tcp|udp|passing)(?:_[a-z_]+)?(?:\.py::|\.test\.js: |$)"
+)
 
 
 @dataclass
@@ -23,8 +30,15 @@ class Tally:
     """What happened in one suite."""
 
     passed: int = 0
+    topics: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[str, str]] = field(default_factory=list)
     skips: list[tuple[str, str]] = field(default_factory=list)
+
+    def succeed(self, name: str, count: int = 1) -> None:
+        self.passed += count
+        topic = _TOPIC.match(name)
+        if topic:
+            self.topics[topic[1]] += count
 
     def fail(self, name: str, detail: str) -> None:
         self.failures.append((name, detail.strip()))
@@ -87,7 +101,7 @@ def read_ctest(junit: Path, folder: Path) -> Tally:
         inner_failures = 0
         for path in groups:
             cases, problem = cmocka_cases(path)
-            tally.passed += cases.passed
+            tally.succeed(name, cases.passed)
             tally.skips += [(f"{name}: {inner}", why) for inner, why in cases.skips]
             tally.failures += [(f"{name}: {inner}", why) for inner, why in cases.failures]
             inner_failures += len(cases.failures)
@@ -100,7 +114,7 @@ def read_ctest(junit: Path, folder: Path) -> Tally:
                 reason = "" if failure is None else failure.get("message", "")
                 tally.fail(name, f"{reason}\n{output}")
         elif not groups:
-            tally.passed += 1
+            tally.succeed(name)
     return tally
 
 
@@ -125,7 +139,7 @@ def read_lines(path: Path) -> Tally:
             continue
         running[name] = running.get(name, 0) - 1
         if entry["result"] == "passed":
-            tally.passed += 1
+            tally.succeed(name)
         elif entry["result"] == "skipped":
             tally.skips.append((name, entry.get("detail", "")))
         else:
@@ -149,6 +163,8 @@ def report(suite: str, tally: Tally, counts: Path) -> int:
         print(f"  skipped {suite}: {name}{': ' if reason else ''}{reason.strip()}")
     skipped = f", {len(tally.skips)} skipped" if tally.skips else ""
     print(f"  {suite}: {tally.passed} passed, {len(tally.failures)} failed{skipped}")
+    if len(tally.topics) > 1:
+        print(f"    of these {', '.join(f'{topic} {tally.topics[topic]}' for topic in sorted(tally.topics))}")
     numbers = {"suite": suite, "passed": tally.passed, "failed": len(tally.failures)}
     counts.write_text(json.dumps(numbers) + "\n", encoding="utf-8")
     return 1 if tally.failures else 0

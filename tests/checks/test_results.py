@@ -85,6 +85,27 @@ class Results(unittest.TestCase):
         )
         self.assertEqual((tally.passed, tally.failures, tally.skips), (1, [("b", "boom")], [("c", "why")]))
 
+    def test_topics(self):
+        """Tests of what each language has alike are counted by the names of their files."""
+        names = {
+            "tests/python/test_pipe.py::test_names": "pipe",
+            "test_pipe_name.py::test_passing": "pipe",
+            "tests/node/passing_bad.test.js: what tcp refuses": "passing",
+            "tests/node/tcp.test.js: pipe": "tcp",
+            "tests/python/test_channel.py::test_pipe": None,
+            "tests/node/channel.test.js: udp": None,
+            "test_udp": "udp",
+        }
+        ends = [
+            {"event": event, "name": name, "result": "passed"} for name in names for event in ("start", "end")
+        ]
+        tally = results.read_lines(self.lines(*ends))
+        self.assertEqual(tally.passed, len(names))
+        self.assertEqual(tally.topics, {"pipe": 2, "passing": 1, "tcp": 1, "udp": 1})
+        self.write("c.test_tcp.tests.xml", "<t><testcase name='a'/><testcase name='b'/></t>")
+        junit = self.write("junit.xml", "<t><testcase name='c.test_tcp' status='run'/></t>")
+        self.assertEqual(results.read_ctest(junit, self.folder).topics, {"tcp": 2})
+
     def test_lines_crash(self):
         tally = results.read_lines(self.lines({"event": "start", "name": "a"}))
         self.assertEqual(self.names(tally), ["a"])

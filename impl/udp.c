@@ -6,17 +6,26 @@
 
 enum { RECEIVE_BATCH = 32 }; /* datagrams in one turn, so that other handles get theirs */
 
-/** A datagram that waits, or whose callback does. */
+/** A datagram that the kernel has not taken. */
+typedef struct fer__mail {
+    int has_address;
+    fer__inet address;
+    size_t size;  /**< in bytes */
+    size_t count; /**< pieces */
+    /** Where the bytes are: with their owner until the callback, or, in one piece, behind this. */
+    struct iovec parts[];
+} fer__mail;
+
+/** A send that waits, or whose callback does. A node of the pool. */
 typedef struct fer__outgoing {
     fer__link link;
     fer_udp_cb cb;
     void *user;
+    fer__mail *mail; /**< while it waits */
     fer_status status;
-    int has_address;
-    fer__inet address;
-    size_t size;
-    unsigned char data[];
 } fer__outgoing;
+
+_Static_assert(sizeof(fer__outgoing) <= sizeof(fer__node), "a send is a node");
 
 fer_status fer__udp_new(fer_loop *loop, fer_handle **out) {
     fer__udp *udp = fer__zalloc(sizeof *udp);
@@ -94,65 +103,97 @@ fer_status fer__udp_connect(fer_handle *udp, const char *host, uint16_t port) {
 
 /* Sending. */
 
-static fer__outgoing *copy_datagram(const struct iovec *iov, size_t count, const fer__inet *address,
-                                    fer_udp_cb cb, void *user) {
+static size_t size_of(const struct iovec *iov, size_t count) {
     size_t size = 0;
-    size_t at = 0;
+    while (count-- > 0)
+        size += iov[count].iov_len;
+    return size;
+}
+
+/* Put a datagram by. Without a callback its bytes are copied; with one they stay where they are. */
+static fer__mail *put_by(const struct iovec *iov, size_t count, const fer__inet *address,
+                         int copies) {
+    size_t size = size_of(iov, count);
+    size_t pieces = copies ? 1 : count;
+    size_t start = sizeof(fer__mail) + pieces * sizeof *iov;
+    fer__mail *mail = fer__malloc(start + (copies ? size : 0));
     size_t i;
-    fer__outgoing *outgoing;
-    for (i = 0; i < count; i++)
-        size += iov[i].iov_len;
-    outgoing = fer__malloc(sizeof *outgoing + size);
-    if (outgoing == NULL)
+    if (mail == NULL)
         return NULL;
-    outgoing->cb = cb;
-    outgoing->user = user;
-    outgoing->status = FER_OK;
-    outgoing->has_address = address != NULL;
+    mail->has_address = address != NULL;
     if (address != NULL)
-        outgoing->address = *address;
-    outgoing->size = size;
-    for (i = 0; i < count; i++) {
-        if (iov[i].iov_len > 0)
-            memcpy(outgoing->data + at, iov[i].iov_base, iov[i].iov_len);
-        at += iov[i].iov_len;
+        mail->address = *address;
+    mail->size = size;
+    mail->count = pieces;
+    if (copies) {
+        mail->parts[0].iov_base = (unsigned char *)mail + start;
+        mail->parts[0].iov_len = 0;
     }
-    return outgoing;
+    for (i = 0; i < count; i++) {
+        if (!copies) {
+            mail->parts[i] = iov[i];
+        } else if (iov[i].iov_len > 0) {
+            memcpy((unsigned char *)mail->parts[0].iov_base + mail->parts[0].iov_len,
+                   iov[i].iov_base, iov[i].iov_len);
+            mail->parts[0].iov_len += iov[i].iov_len;
+        }
+    }
+    return mail;
 }
 
 static void finish(fer_handle *udp, fer__outgoing *outgoing, fer_status status) {
+    fer__free(outgoing->mail);
+    outgoing->mail = NULL;
     outgoing->status = status;
     fer__link_append(&udp->udp->done, &outgoing->link);
     fer__object_due(&udp->object);
 }
 
-/* Send now, or keep a copy that is sent later. */
+/* The kernel has no room: wait until it has. */
+static fer_status keep(fer_handle *udp, fer__outgoing *outgoing, const struct iovec *iov,
+                       size_t count, const fer__inet *address) {
+    fer_status status;
+    outgoing->mail = put_by(iov, count, address, outgoing->cb == NULL);
+    if (outgoing->mail == NULL)
+        return FER_ENOMEM;
+    fer__link_append(&udp->udp->waiting, &outgoing->link);
+    status = watch(udp);
+    if (status == FER_OK) {
+        udp->udp->queued += outgoing->mail->size;
+        return FER_OK;
+    }
+    fer__link_remove(&outgoing->link);
+    fer__free(outgoing->mail);
+    return status;
+}
+
+/* Send now, or keep what must wait. */
 static fer_status send_or_keep(fer_handle *udp, const struct iovec *iov, size_t count,
                                const fer__inet *address, int try, fer_udp_cb cb, void *user) {
-    int busy = !fer__link_alone(&udp->udp->waiting);
+    fer__pool *pool = &udp->object.loop->pool;
     fer__outgoing *outgoing = NULL;
     fer_status status = FER_EAGAIN;
-    if (cb != NULL) {
-        /* Before anything is sent: afterwards there is no way back. */
-        outgoing = copy_datagram(iov, count, address, cb, user);
+    /* Before anything is sent: afterwards there is no way back. */
+    if (!try) {
+        outgoing = fer__pool_node(pool);
         if (outgoing == NULL)
             return fer__fail_plain(FER_ENOMEM);
+        outgoing->cb = cb;
+        outgoing->user = user;
+        outgoing->mail = NULL;
     }
-    if (!busy)
+    if (fer__link_alone(&udp->udp->waiting))
         status = fer__os_send_to(udp->io.fd, iov, count, address);
-    if (status == FER_EAGAIN && !try) {
-        if (outgoing == NULL)
-            outgoing = copy_datagram(iov, count, address, NULL, NULL);
-        if (outgoing == NULL)
-            return fer__fail_plain(FER_ENOMEM);
-        fer__link_append(&udp->udp->waiting, &outgoing->link);
-        udp->udp->queued += outgoing->size;
-        return watch(udp);
-    }
-    if (status == FER_OK && outgoing != NULL)
+    if (status == FER_EAGAIN && outgoing != NULL) {
+        status = keep(udp, outgoing, iov, count, address);
+        if (status == FER_OK)
+            return FER_OK;
+    } else if (status == FER_OK && cb != NULL) {
         finish(udp, outgoing, FER_OK);
-    else
-        fer__free(outgoing);
+        return FER_OK;
+    }
+    if (outgoing != NULL)
+        fer__pool_give_node(pool, outgoing);
     return status == FER_OK ? FER_OK : fer__fail_plain(status);
 }
 
@@ -184,18 +225,19 @@ fer_status fer__udp_send(fer_handle *udp, const fer_bytes *parts, size_t count, 
 static void send_waiting(fer_handle *udp) {
     while (!fer__link_alone(&udp->udp->waiting)) {
         fer__outgoing *first = FER__CONTAINER(udp->udp->waiting.next, fer__outgoing, link);
-        struct iovec iov = {first->data, first->size};
-        fer_status status =
-            fer__os_send_to(udp->io.fd, &iov, 1, first->has_address ? &first->address : NULL);
+        const fer__mail *mail = first->mail;
+        fer_status status = fer__os_send_to(udp->io.fd, mail->parts, mail->count,
+                                            mail->has_address ? &mail->address : NULL);
         if (status == FER_EAGAIN)
             return;
-        udp->udp->queued -= first->size;
+        udp->udp->queued -= mail->size;
         fer__link_remove(&first->link);
         finish(udp, first, status);
     }
 }
 
 void fer__udp_run(fer_handle *udp) {
+    fer__pool *pool = &udp->object.loop->pool;
     fer__link done;
     int closing = udp->object.state != FER__OPEN;
     fer__link_move_all(&udp->udp->done, &done);
@@ -206,7 +248,8 @@ void fer__udp_run(fer_handle *udp) {
         fer_udp_cb cb = first->cb;
         void *user = first->user;
         fer__link_remove(&first->link);
-        fer__free(first);
+        fer__free(first->mail);
+        fer__pool_give_node(pool, first);
         if (cb == NULL)
             continue;
         if (status != FER_OK)

@@ -171,14 +171,37 @@ def test_a_long_datagram(loop: ferrule.Loop) -> None:
     assert post.came == [(one.getsockname(), 0, data)]
 
 
-def test_the_buffer_may_change_at_once(loop: ferrule.Loop) -> None:
+def test_without_a_callback_the_buffer_may_change_at_once(loop: ferrule.Loop) -> None:
     one, other = bound(loop), bound(loop)
     post = Post(other)
     data = bytearray(b"hello")
-    one.send(other.getsockname(), data, lambda udp, error: None)
+    one.send(other.getsockname(), data)
     data.clear()
     run_until(loop, lambda: post.came)
     assert post.came[0][2] == b"hello"
+
+
+def test_the_buffer_is_held_until_the_callback(loop: ferrule.Loop) -> None:
+    one, other = bound(loop), bound(loop)
+    post = Post(other)
+    data = bytearray(b"hello")
+    events: list[Any] = []
+    one.send(other.getsockname(), [data, data], lambda udp, error: events.append(error))
+    with pytest.raises(BufferError):
+        data.clear()
+    run_until(loop, lambda: events and post.came)
+    assert events == [None]
+    data.clear()
+    assert post.came[0][2] == b"hellohello"
+    # What is refused is not held.
+    kept = bytearray(b"x" * 70000)
+    assert status_of(lambda: one.send(other.getsockname(), kept, print)) == "FER_EMSGSIZE"
+    kept.clear()
+    with pytest.raises(OverflowError):
+        one.send(("127.0.0.1", 65536), kept, print)
+    with pytest.raises(TypeError):
+        one.send(("127.0.0.1", "x"), kept, print)  # type: ignore[arg-type]
+    kept.append(1)
 
 
 def test_close_tells_every_send_and_comes_last(loop: ferrule.Loop) -> None:

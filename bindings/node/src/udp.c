@@ -15,6 +15,7 @@
 typedef struct udp_send {
     fer_node_object *udp;
     double number;
+    fer_node_kept kept; /**< a copy of the bytes: JavaScript may do with its own what it likes */
 } udp_send;
 
 /** The end of a send. */
@@ -31,12 +32,17 @@ static napi_status fill_sent(napi_env env, const void *data, napi_value *argv, s
     return napi_create_double(env, sent->number, &argv[0]);
 }
 
+static void drop_send(udp_send *send) {
+    fer_node_kept_drop(send->udp->state->env, &send->kept);
+    free(send);
+}
+
 static void on_sent(fer_handle *handle, fer_status status, void *user) {
     (void)handle;
     udp_send *send = user;
     fer_node_object *udp = send->udp;
     udp_sent sent = {send->number, status};
-    free(send);
+    drop_send(send);
     fer_node_emit(udp, FER_NODE_UDP_SENT, fill_sent, &sent);
 }
 
@@ -107,10 +113,11 @@ static napi_value udp_connect(napi_env env, napi_callback_info info) {
     return fer_node_opened(env, udp, status);
 }
 
-static fer_status start_send(fer_node_object *udp, const fer_node_bytes *bytes, const char *host,
+static fer_status start_send(fer_node_object *udp, fer_node_bytes *bytes, const char *host,
                              uint16_t port, double number) {
     udp_send *send = malloc(sizeof *send);
-    if (send == NULL) {
+    if (send == NULL || !fer_node_bytes_copy(bytes, &send->kept)) {
+        free(send);
         return FER_ENOMEM;
     }
     send->udp = udp;
@@ -118,7 +125,7 @@ static fer_status start_send(fer_node_object *udp, const fer_node_bytes *bytes, 
     fer_status status =
         fer_udp_send(udp->handle, bytes->parts, bytes->count, host, port, on_sent, send);
     if (status != FER_OK) {
-        free(send);
+        drop_send(send);
     }
     return status;
 }

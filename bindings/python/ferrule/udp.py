@@ -89,8 +89,8 @@ class UDP(Handle):
         """Send a datagram.
 
         address: where to; None on a connected socket.
-        data: an object with the buffer protocol, or a sequence of them that becomes one datagram. It may change
-        as soon as this has returned.
+        data: an object with the buffer protocol, or a sequence of them that becomes one datagram. With a callback
+        they are not copied, and must not change until it is called.
         callback: ``callback(udp, error)``, called when the kernel has the datagram.
 
         Raises MessageSizeError for more than a datagram holds; AddressError; RefusedError when an earlier one
@@ -99,11 +99,11 @@ class UDP(Handle):
         Source: ``fer_udp_send``; pyuv ``UDP.send``.
         """
         check_callable(callback)
-        host, port = _to(address)
+        to = _to(address)
         if callback is None:
-            _ferrule.fer_udp_send(self._c, data, host, port, None)
+            _ferrule.fer_udp_send(self._c, (data, to, None))
             return
-        self._start(lambda call: _ferrule.fer_udp_send(self._c, data, host, port, call), self._tell(callback))
+        self._start(lambda call: _ferrule.fer_udp_send(self._c, (data, to, call)), self._tell(callback))
 
     def try_send(self, address: _Address, data: Buffer | Sequence[Buffer]) -> int:
         """Send a datagram now or not at all, and give its size.

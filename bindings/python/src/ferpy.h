@@ -113,6 +113,9 @@ int ferpy_address(PyObject *bytes, char **text);
 /** A str without a NUL byte, as `text` of the new object `held`; None is NULL. */
 int ferpy_host(PyObject *object, PyObject **held, char **text);
 
+/** A tuple of what ferpy_host() takes, and a port. */
+int ferpy_destination(PyObject *pair, PyObject **held, char **host, uint16_t *port);
+
 /* Structures (fields.c). */
 
 typedef enum ferpy_type { FERPY_U32, FERPY_I32, FERPY_U64, FERPY_I64 } ferpy_type;

@@ -45,3 +45,20 @@ int ferpy_host(PyObject *object, PyObject **held, char **text) {
     *held = PyUnicode_AsUTF8String(object);
     return *held ? ferpy_address(*held, text) : -1;
 }
+
+int ferpy_destination(PyObject *pair, PyObject **held, char **host, uint16_t *port) {
+    if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2) {
+        PyErr_SetString(PyExc_TypeError, "a tuple is required: host or None, port");
+        return -1;
+    }
+    long number = PyLong_AsLong(PyTuple_GetItem(pair, 1));
+    if (number == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (number < 0 || number > UINT16_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "a port is a number from 0 to 65535");
+        return -1;
+    }
+    *port = (uint16_t)number;
+    return ferpy_host(PyTuple_GetItem(pair, 0), held, host);
+}

@@ -68,6 +68,30 @@
     $5 = call->callable ? call : NULL;
 }
 
+/* The same with where to in between: (bytes, (host or None, port), callable or None). */
+%typemap(in) (const fer_bytes *parts, size_t count, const char *host, uint16_t port, fer_udp_cb cb,
+              void *user) (ferpy_call *call = NULL, PyObject *along = NULL, PyObject *held = NULL) {
+    if (ferpy_call_passing(&call, $input, &along) < 0 ||
+        ferpy_destination(along, &held, &$3, &$4) < 0) {
+        SWIG_fail;
+    }
+    $1 = call->parts.bytes;
+    $2 = call->parts.count;
+    $5 = call->callable ? ferpy_on_udp : NULL;
+    $6 = call->callable ? call : NULL;
+}
+%typemap(argout) (const fer_bytes *parts, size_t count, const char *host, uint16_t port,
+                  fer_udp_cb cb, void *user) {
+    if (call$argnum->callable) {
+        call$argnum = NULL;
+    }
+}
+%typemap(freearg) (const fer_bytes *parts, size_t count, const char *host, uint16_t port,
+                   fer_udp_cb cb, void *user) {
+    Py_XDECREF(held$argnum);
+    ferpy_call_free(call$argnum);
+}
+
 /* After a success the completion owns the call, if there is one. */
 %typemap(argout) (const fer_bytes *parts, size_t count, fer_stream_cb cb, void *user),
                  (const fer_bytes *parts, size_t count, fer_handle *pass, fer_stream_cb cb,

@@ -40,7 +40,6 @@
 
 %ferpy_once(fer_posted_cb, ferpy_on_posted)
 %ferpy_once(fer_stream_cb, ferpy_on_stream)
-%ferpy_once(fer_udp_cb, ferpy_on_udp)
 %ferpy_once(fer_handle_closed_cb, ferpy_on_handle_closed)
 %ferpy_once(fer_channel_connected_cb, ferpy_on_channel_connected)
 %ferpy_once(fer_channel_closed_cb, ferpy_on_channel_closed)

@@ -110,13 +110,15 @@ FER_API fer_status fer_udp_open(fer_handle *udp, fer_fd fd);
  * @param port   where to.
  * @param cb     one-shot; may be NULL.
  * @param user   passed to `cb`.
- * Ownership: a datagram that must wait is copied; the bytes are the caller's again on return.
+ * Ownership: with `cb`, the bytes stay the caller's and must not change until it is called; the
+ *            array `parts` may go at once. Without, a datagram that must wait is copied.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.
  * @return FER_OK; FER_EINVAL; FER_EADDRESS; FER_EMSGSIZE for more than a datagram holds;
  *         FER_EDESTADDRREQ without an address on an unconnected socket; FER_EISCONN with one on a connected
- *         socket; FER_ECONNREFUSED when an earlier one was; FER_ENETUNREACH; FER_ENOMEM; FER_EKIND; FER_EMFILE;
- *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ *         socket; FER_ECONNREFUSED when an earlier one was; FER_ENETUNREACH; FER_ENOMEM; FER_EBUSY when it
+ *         must wait and something else on the loop watches the descriptor; FER_EKIND; FER_EMFILE; FER_ECLOSED;
+ *         FER_ETHREAD; FER_EFORK. After an error nothing was sent.
  * Seed: pyuv `UDP.send`; uv_udp_send.
  */
 FER_API fer_status fer_udp_send(fer_handle *udp, const fer_bytes *parts, size_t count,

@@ -10,6 +10,7 @@
 #include "ferrule/channel.h"
 #include "ferrule/export.h"
 #include "ferrule/handle.h"
+#include "ferrule/ipc.h"
 #include "ferrule/loop.h"
 #include "ferrule/pipe.h"
 #include "ferrule/server.h"

@@ -75,12 +75,17 @@ static void close_fds(const fer__fd *fds, size_t count) {
         fer__os_close(fds[i]);
 }
 
+static fer_status too_many(const fer__limits *limits) {
+    return fer__fail(FER_EPROTO, "more handles came than the %u that were asked for",
+                     (unsigned)limits->max_handles);
+}
+
 fer_status fer__intake_add_fds(fer__intake *intake, const fer__limits *limits, const fer__fd *fds,
                                size_t count) {
     fer_status status = FER_OK;
-    if (unclaimed(intake) + count > limits->max_handles)
-        status = fer__fail(FER_EPROTO, "more handles came than the %u that were asked for",
-                           (unsigned)limits->max_handles);
+    /* The bytes that they came with may begin with frames of those before. */
+    if (count > limits->max_handles || unclaimed(intake) > limits->max_handles)
+        status = too_many(limits);
     if (status == FER_OK && intake->arrived == NULL) {
         intake->arrived = fer__zalloc(sizeof *intake->arrived);
         if (intake->arrived == NULL)
@@ -107,7 +112,9 @@ static fer_status claim(fer__intake *intake, const fer__limits *limits) {
 }
 
 /* The bytes of a read are used up: what came with them must have its frame, or the beginning of one. */
-static fer_status check_strays(const fer__intake *intake) {
+static fer_status check_strays(const fer__intake *intake, const fer__limits *limits) {
+    if (unclaimed(intake) > limits->max_handles)
+        return too_many(limits);
     if (unclaimed(intake) == 0 || claimed(intake) > 0 || intake->header_have > 0 ||
         (intake->in_payload && intake->current.kind == FER__FRAME_HANDLE))
         return FER_OK;
@@ -294,7 +301,7 @@ static fer_status parse(fer__intake *intake, fer__pool *pool, fer_wire wire,
         if (status == FER_OK)
             status = begin_frame(intake, pool, limits, &at, end, batch);
     }
-    return status == FER_OK ? check_strays(intake) : status;
+    return status == FER_OK ? check_strays(intake, limits) : status;
 }
 
 fer_status fer__intake_feed(fer__intake *intake, fer__pool *pool, fer_wire wire,

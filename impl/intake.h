@@ -29,11 +29,14 @@ typedef struct fer__batch {
     size_t body_size;
 } fer__batch;
 
-/** Descriptors that came, and whose message did not yet. The oldest first. */
+/**
+ * Descriptors that came, and whose message did not yet. The oldest first. There are at most a message's that
+ * were claimed, one's that were not, and one's that came with a read that has the frames of the ones before.
+ */
 typedef struct fer__arrived {
     size_t count;
     size_t claimed; /**< how many of them HANDLE frames have taken */
-    fer__fd fds[2 * FER__HANDLES_MAX];
+    fer__fd fds[3 * FER__HANDLES_MAX];
 } fer__arrived;
 
 typedef struct fer__intake {

@@ -142,6 +142,10 @@ void raw_send(int fd, const void *data, size_t size);
 /** Send the bytes with descriptors attached to the first of them, in one call. */
 void raw_send_handles(int fd, const void *data, size_t size, const int *handles, size_t count);
 
+/** The same to a peer that may be gone: how many bytes were sent, or -1. */
+ssize_t raw_try_send_handles(int fd, const void *data, size_t size, const int *handles,
+                             size_t count);
+
 /** Receive exactly `size` bytes. */
 void raw_receive(int fd, void *data, size_t size);
 

@@ -96,7 +96,8 @@ void raw_send(int fd, const void *data, size_t size) {
     }
 }
 
-void raw_send_handles(int fd, const void *data, size_t size, const int *handles, size_t count) {
+ssize_t raw_try_send_handles(int fd, const void *data, size_t size, const int *handles,
+                             size_t count) {
     union {
         struct cmsghdr header;
         char room[CMSG_SPACE(sizeof(int) * MOST_HANDLES)];
@@ -116,7 +117,11 @@ void raw_send_handles(int fd, const void *data, size_t size, const int *handles,
     header->cmsg_len = CMSG_LEN(sizeof(int) * count);
     memcpy(CMSG_DATA(header), handles, sizeof(int) * count);
     raw_wait(fd, POLLOUT);
-    assert_int_equal(sendmsg(fd, &message, QUIET), size);
+    return sendmsg(fd, &message, QUIET);
+}
+
+void raw_send_handles(int fd, const void *data, size_t size, const int *handles, size_t count) {
+    assert_int_equal(raw_try_send_handles(fd, data, size, handles, count), size);
 }
 
 ssize_t raw_try_receive(int fd, void *data, size_t size) {

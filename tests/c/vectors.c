@@ -37,6 +37,24 @@ void vectors_close(vector_file *file) {
     free(file);
 }
 
+static void get_rides(wire_vector *vector, json_t *rides) {
+    vector->ride_count = json_array_size(rides);
+    vector->rides = calloc(vector->ride_count + 1, sizeof *vector->rides);
+    assert_non_null(vector->rides);
+    for (size_t i = 0; i < vector->ride_count; i++) {
+        json_error_t error;
+        json_int_t at;
+        json_int_t count;
+        if (json_unpack_ex(json_array_get(rides, i), &error, JSON_STRICT, "{s:I, s:I}", "at", &at,
+                           "count", &count) != 0)
+            fail_msg("%s: %s", vector->name, error.text);
+        assert_in_range(at, i == 0 ? 0 : vector->rides[i - 1].at + 1, vector->size - 1);
+        assert_in_range(count, 1, VECTOR_RIDERS);
+        vector->rides[i].at = (size_t)at;
+        vector->rides[i].count = (size_t)count;
+    }
+}
+
 void vectors_get(const vector_file *file, size_t index, wire_vector *vector) {
     json_error_t error;
     const char *wire;
@@ -45,14 +63,15 @@ void vectors_get(const vector_file *file, size_t index, wire_vector *vector) {
     json_int_t max_message;
     json_int_t max_handles;
     json_t *needs = NULL;
+    json_t *rides = NULL;
     json_t *events;
     memset(vector, 0, sizeof *vector);
     /* Strict: a field that the schema does not have is a mistake. */
     if (json_unpack_ex(json_array_get(file->list, index), &error, JSON_STRICT,
-                       "{s:s, s:s, s:s, s:{s:I, s:I}, s?:o, s:s, s:o}", "name", &vector->name,
+                       "{s:s, s:s, s:s, s:{s:I, s:I}, s?:o, s:s, s?:o, s:o}", "name", &vector->name,
                        "description", &description, "wire", &wire, "limits", "max_message",
                        &max_message, "max_handles", &max_handles, "needs", &needs, "hex", &digits,
-                       "events", &events) != 0)
+                       "rides", &rides, "events", &events) != 0)
         fail_msg("vector %lu: %s", (unsigned long)index, error.text);
     assert_true(strcmp(wire, "native") == 0 || strcmp(wire, "plain") == 0);
     vector->wire = strcmp(wire, "plain") == 0 ? FER_WIRE_PLAIN : FER_WIRE_NATIVE;
@@ -60,12 +79,27 @@ void vectors_get(const vector_file *file, size_t index, wire_vector *vector) {
     vector->limits.max_handles = (uint32_t)max_handles;
     vector->needs_handles = needs != NULL;
     vector->bytes = harness_bytes(digits, &vector->size);
+    get_rides(vector, rides);
     vector->events = events;
 }
 
 void vector_free(wire_vector *vector) {
     free(vector->bytes);
     vector->bytes = NULL;
+    free(vector->rides);
+    vector->rides = NULL;
+}
+
+size_t vector_piece(const wire_vector *vector, size_t at, size_t to, size_t *descriptors) {
+    *descriptors = 0;
+    for (size_t i = 0; i < vector->ride_count; i++) {
+        const vector_ride *ride = &vector->rides[i];
+        if (ride->at == at)
+            *descriptors = ride->count;
+        else if (ride->at > at && ride->at < to)
+            to = ride->at;
+    }
+    return to - at;
 }
 
 vector_events *vector_events_new(void) {

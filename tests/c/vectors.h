@@ -11,6 +11,15 @@
 
 typedef struct vector_file vector_file;
 
+/** The most descriptors that ride on one byte. */
+enum { VECTOR_RIDERS = 64 };
+
+/** Descriptors that the sender sends with the byte at this place. */
+typedef struct vector_ride {
+    size_t at;
+    size_t count;
+} vector_ride;
+
 typedef struct wire_vector {
     const char *name;
     fer_wire wire;
@@ -18,6 +27,8 @@ typedef struct wire_vector {
     int needs_handles;
     uint8_t *bytes;
     size_t size;
+    vector_ride *rides; /* in the order of the bytes */
+    size_t ride_count;
     void *events; /* of the file */
 } wire_vector;
 
@@ -28,6 +39,12 @@ void vectors_close(vector_file *file);
 /** Get a vector; it must be freed before the file is closed. */
 void vectors_get(const vector_file *file, size_t index, wire_vector *vector);
 void vector_free(wire_vector *vector);
+
+/**
+ * The next piece of the stream, from `at`: up to `to` at most, and no further than to the next byte that
+ * descriptors ride on. Gives its size, and how many ride on its first byte.
+ */
+size_t vector_piece(const wire_vector *vector, size_t at, size_t to, size_t *descriptors);
 
 typedef struct vector_events vector_events;
 

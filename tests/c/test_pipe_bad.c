@@ -135,6 +135,36 @@ static void places_that_cannot_be_bound_say_why(void **state) {
     assert_int_equal(unlink(harness_path("file")), 0);
 }
 
+static void places_that_cannot_be_connected_to_say_why(void **state) {
+    (void)state;
+    const uid_t user = geteuid();
+    char component[300];
+    noted connected = {0};
+    assert_int_equal(fer_loop_new(&loop), FER_OK);
+    fer_handle *pipe = new_pipe();
+    memset(component, 'n', sizeof component - 1);
+    component[sizeof component - 1] = '\0';
+    assert_int_equal(
+        fer_pipe_connect(pipe, harness_path(component), FER_ZSTRING, note_stream, &connected),
+        FER_ENAMETOOLONG);
+    assert_int_equal(connected.calls, 0);
+    /* A mode of nothing, and none of the rights that root has. */
+    int live = raw_listen(harness_path("live"));
+    assert_int_equal(chmod(harness_path("live"), 0), 0);
+    assert_int_equal(user == 0 ? seteuid(65534) : 0, 0);
+    fer_status status =
+        fer_pipe_connect(pipe, harness_path("live"), FER_ZSTRING, note_stream, &connected);
+    if (status == FER_OK)
+        harness_run_until(loop, &connected.calls);
+    assert_int_equal(user == 0 ? seteuid(0) : 0, 0);
+    assert_int_equal(status, FER_OK);
+    assert_int_equal(connected.status, FER_EACCES);
+    fer_handle_unref(pipe);
+    end_loop(loop);
+    raw_close(live);
+    assert_int_equal(unlink(harness_path("live")), 0);
+}
+
 /* Bad order: every function in every state in which it has no sense. */
 
 static void calls_out_of_order_are_refused(void **state) {
@@ -388,6 +418,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(flags_and_sizes_of_structures_are_checked),
         HARNESS_TEST(names_are_checked),
         HARNESS_TEST(places_that_cannot_be_bound_say_why),
+        HARNESS_TEST(places_that_cannot_be_connected_to_say_why),
         HARNESS_TEST(calls_out_of_order_are_refused),
         HARNESS_TEST(pieces_and_buffers_are_checked),
         HARNESS_TEST(only_sockets_of_the_right_sort_are_opened),

@@ -184,6 +184,10 @@ fer_status fer__udp_send(fer_handle *udp, const fer_bytes *parts, size_t count, 
 fer_status fer__udp_receive_start(fer_handle *udp, fer_datagram_cb cb, void *user,
                                   fer_finalizer finalizer);
 fer_status fer__udp_receive_stop(fer_handle *udp);
+
+/** `local` is the address of an interface, or NULL. */
+fer_status fer__udp_set_membership(fer_handle *udp, const char *group, const char *local, int join);
+fer_status fer__udp_set_multicast_interface(fer_handle *udp, const char *local);
 void fer__udp_ready(fer_handle *udp, uint32_t events);
 void fer__udp_run(fer_handle *udp);
 

@@ -64,8 +64,9 @@ fer_status fer__os_shutdown_write(fer__fd fd);
 
 /** What a read did not transfer. */
 enum {
-    FER__RECV_TRUNCATED = 1, /**< descriptors came that were not asked for; the kernel closed them */
-    FER__RECV_MORE = 2       /**< there may be more, however little was read */
+    FER__RECV_TRUNCATED =
+        1,             /**< descriptors came that were not asked for; the kernel closed them */
+    FER__RECV_MORE = 2 /**< there may be more, however little was read */
 };
 
 /**
@@ -286,6 +287,25 @@ fer_status fer__os_inet_name(fer__fd fd, int peer, char *host, uint16_t *port);
 
 fer_status fer__os_tcp_nodelay(fer__fd fd, int enable);
 fer_status fer__os_tcp_keepalive(fer__fd fd, int enable, uint32_t delay_s);
+
+/** Options of a UDP socket that are numbers, of either family. */
+typedef enum fer__udp_option {
+    FER__UDP_TTL,
+    FER__UDP_MULTICAST_TTL,
+    FER__UDP_MULTICAST_LOOP,
+    FER__UDP_BROADCAST
+} fer__udp_option;
+
+fer_status fer__os_udp_set(fer__fd fd, fer__udp_option option, int value);
+
+/**
+ * Join or leave a group, on the interface that has the address `at`; NULL lets the system choose.
+ * FER_EAFNOSUPPORT for an address of the other family.
+ */
+fer_status fer__os_udp_group(fer__fd fd, const fer__inet *group, const fer__inet *at, int join);
+
+/** Send to groups by the interface that has the address `at`; NULL lets the system choose. */
+fer_status fer__os_udp_interface(fer__fd fd, const fer__inet *at);
 
 /** Send a datagram without blocking. `address` NULL on a connected socket. */
 fer_status fer__os_send_to(fer__fd fd, const struct iovec *parts, size_t count,

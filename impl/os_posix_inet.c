@@ -223,6 +223,96 @@ fer_status fer__os_tcp_keepalive(fer__fd fd, int enable, uint32_t delay_s) {
     return fer__os_finish(saved, number);
 }
 
+/* Options of UDP sockets. */
+
+#ifndef IPV6_JOIN_GROUP
+#define IPV6_JOIN_GROUP  IPV6_ADD_MEMBERSHIP
+#define IPV6_LEAVE_GROUP IPV6_DROP_MEMBERSHIP
+#endif
+
+/* The family of a socket; 0 with errno set. */
+static int family_of(fer__fd fd) {
+    name local;
+    socklen_t size = sizeof local;
+    memset(&local, 0, sizeof local);
+    return getsockname(fd, &local.any, &size) == 0 ? local.any.sa_family : 0;
+}
+
+fer_status fer__os_udp_set(fer__fd fd, fer__udp_option option, int value) {
+    static const int ip4[] = {IP_TTL, IP_MULTICAST_TTL, IP_MULTICAST_LOOP};
+    static const int ip6[] = {IPV6_UNICAST_HOPS, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_LOOP};
+    int saved = errno;
+    int family = family_of(fd);
+    int number;
+    if (family == 0)
+        number = errno;
+    else if (option == FER__UDP_BROADCAST)
+        number = set_flag(fd, SOL_SOCKET, SO_BROADCAST, value);
+    else if (family == AF_INET6)
+        number = set_flag(fd, IPPROTO_IPV6, ip6[option], value);
+    else
+        number = set_flag(fd, IPPROTO_IP, ip4[option], value);
+    return fer__os_finish(saved, number);
+}
+
+/* Addresses of the socket's family, or an errno value. `at` NULL is the one that is none. */
+static int group_names(fer__fd fd, const fer__inet *group, const fer__inet *at, name *to,
+                       name *from) {
+    int family = family_of(fd);
+    if (family == 0)
+        return errno;
+    memset(from, 0, sizeof *from);
+    from->any.sa_family = (sa_family_t)family;
+    if (at != NULL)
+        from_inet(at, from);
+    from_inet(group, to);
+    return from->any.sa_family == family && to->any.sa_family == family ? 0 : EAFNOSUPPORT;
+}
+
+fer_status fer__os_udp_group(fer__fd fd, const fer__inet *group, const fer__inet *at, int join) {
+    int saved = errno;
+    name to;
+    name from;
+    int number = group_names(fd, group, at, &to, &from);
+    if (number == 0 && to.any.sa_family == AF_INET) {
+        struct ip_mreq request;
+        memset(&request, 0, sizeof request);
+        request.imr_multiaddr = to.ip4.sin_addr;
+        request.imr_interface = from.ip4.sin_addr;
+        if (setsockopt(fd, IPPROTO_IP, join ? IP_ADD_MEMBERSHIP : IP_DROP_MEMBERSHIP, &request,
+                       sizeof request) != 0)
+            number = errno;
+    } else if (number == 0) {
+        struct ipv6_mreq request;
+        memset(&request, 0, sizeof request);
+        request.ipv6mr_multiaddr = to.ip6.sin6_addr;
+        request.ipv6mr_interface = at != NULL ? from.ip6.sin6_scope_id : to.ip6.sin6_scope_id;
+        if (setsockopt(fd, IPPROTO_IPV6, join ? IPV6_JOIN_GROUP : IPV6_LEAVE_GROUP, &request,
+                       sizeof request) != 0)
+            number = errno;
+    }
+    return fer__os_finish(saved, number);
+}
+
+fer_status fer__os_udp_interface(fer__fd fd, const fer__inet *at) {
+    int saved = errno;
+    int family = family_of(fd);
+    int number = family == 0 ? errno : 0;
+    name from;
+    memset(&from, 0, sizeof from);
+    from.any.sa_family = (sa_family_t)family;
+    if (at != NULL)
+        from_inet(at, &from);
+    if (number == 0 && from.any.sa_family != family)
+        number = EAFNOSUPPORT;
+    if (number == 0 && family == AF_INET6)
+        number = set_flag(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, (int)from.ip6.sin6_scope_id);
+    else if (number == 0 && setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &from.ip4.sin_addr,
+                                       sizeof from.ip4.sin_addr) != 0)
+        number = errno;
+    return fer__os_finish(saved, number);
+}
+
 /* Datagrams. */
 
 fer_status fer__os_send_to(fer__fd fd, const struct iovec *parts, size_t count,

@@ -330,3 +330,23 @@ fer_status fer__udp_receive_stop(fer_handle *udp) {
     fer__callback_retire(&udp->in);
     return udp->io.fd == FER__NO_FD ? FER_OK : watch(udp);
 }
+
+/* Options. */
+
+fer_status fer__udp_set_membership(fer_handle *udp, const char *group, const char *local,
+                                   int join) {
+    fer__inet to;
+    fer__inet at;
+    fer_status status = fer__os_inet_parse(group, 0, &to);
+    if (status == FER_OK && local != NULL)
+        status = fer__os_inet_parse(local, 0, &at);
+    return status == FER_OK ? fer__os_udp_group(udp->io.fd, &to, local != NULL ? &at : NULL, join)
+                            : status;
+}
+
+fer_status fer__udp_set_multicast_interface(fer_handle *udp, const char *local) {
+    fer__inet at;
+    fer_status status = local != NULL ? fer__os_inet_parse(local, 0, &at) : FER_OK;
+    return status == FER_OK ? fer__os_udp_interface(udp->io.fd, local != NULL ? &at : NULL)
+                            : status;
+}

@@ -3,7 +3,7 @@
 
 Usage: check_pipes.py
 
-  - the table of pipes has a row for every member that pyuv's pipes have
+  - the tables have a row for every member that pyuv's pipes, TCP and UDP have
   - every row has something in each language, which that language has, and which its tests use
 """
 
@@ -19,11 +19,21 @@ import headers
 
 PAGE = "docs/pipes.md"
 LANGUAGES = ("C", "Python", "Node")
-# The members that the page of pyuv about pipes lists.
+# The members that the pages of pyuv about them list. What pipes have as streams, TCP has too.
 SEED = {
-    "Pipe", "bind", "listen", "open", "accept", "connect", "shutdown", "write", "try_write", "start_read",
-    "start_read2", "stop_read", "pending_instances", "fileno", "send_buffer_size", "receive_buffer_size",
-    "write_queue_size", "readable", "writable",
+    "Pipe": {
+        "Pipe", "bind", "listen", "open", "accept", "connect", "shutdown", "write", "try_write", "start_read",
+        "start_read2", "stop_read", "pending_instances", "fileno", "send_buffer_size", "receive_buffer_size",
+        "write_queue_size", "readable", "writable",
+    },
+    "TCP": {
+        "TCP", "bind", "listen", "open", "accept", "connect", "nodelay", "keepalive", "simultaneous_accepts",
+        "getsockname", "getpeername",
+    },
+    "UDP": {
+        "UDP", "bind", "open", "send", "try_send", "start_recv", "stop_recv", "getsockname", "set_membership",
+        "set_multicast_interface", "set_multicast_loop", "set_multicast_ttl", "set_ttl", "set_broadcast",
+    },
 }  # fmt: skip
 # What Node's own streams have; our declarations need not repeat it.
 DUPLEX = {"write", "end", "pause", "resume", "destroy", "destroyed", "readable", "writable", "'data'"}
@@ -109,9 +119,10 @@ def problems(root: Path) -> Iterator[str]:
         "Python": sources(root, "tests/python/*.py"),
         "Node": sources(root, "tests/node/*.js", "tests/node/fixtures/*.js"),
     }
-    listed = {name for row in table if row.kind == "Pipe" for name in row.seed}
-    for name in sorted(SEED - listed):
-        yield f"{PAGE}: no row for {name}"
+    for kind, members in SEED.items():
+        listed = {name for row in table if row.kind == kind for name in row.seed}
+        for name in sorted(members - listed):
+            yield f"{PAGE}: {kind}: no row for {name}"
     for row in table:
         columns = {
             "C": (row.c, functions),

@@ -349,6 +349,8 @@ declare namespace ferrule {
     setNoDelay(on?: boolean): this;
     /** Choose whether an idle connection is probed, the first time after so many seconds. */
     setKeepAlive(on?: boolean, delay?: number): this;
+    /** Choose whether a listener has several accepts under way at a time. Has an effect on Windows only. */
+    simultaneousAccepts(on?: boolean): this;
     /** The address that it is bound to. */
     getsockname(): InetAddress;
     /** The address that it is connected to. */
@@ -384,7 +386,7 @@ declare namespace ferrule {
     open(fd: number): this;
     /** Fix the address that is sent to and received from, at 127.0.0.1 unless told otherwise. */
     connect(port: number, host?: string): this;
-    /** Undo connect(). */
+    /** Undo connect(). A socket that was bound to port 0 loses its port with it. */
     disconnect(): this;
     /** Send a datagram; several pieces become one. Without a callback, a failure is an 'error' event. */
     send(data: Data | readonly Data[], port: number, host?: string, callback?: (error: FerruleError | null) => void): this;
@@ -397,6 +399,20 @@ declare namespace ferrule {
     startReceiving(): this;
     /** Stop receiving. What is not received yet stays in the kernel. */
     stopReceiving(): this;
+    /** Join a multicast group, on the interface that has an address; with IPv6 its zone tells which: '::%eth0'. */
+    addMembership(group: string, local?: string): this;
+    /** Leave a multicast group. */
+    dropMembership(group: string, local?: string): this;
+    /** Choose the interface that datagrams to multicast groups leave by; the system chooses unless given. */
+    setMulticastInterface(local?: string): this;
+    /** Choose whether this machine gets what the socket sends to multicast groups, too; it does at first. */
+    setMulticastLoopback(on?: boolean): this;
+    /** Choose how many routers a datagram to a multicast group may pass: from 0 to 255, 1 at first. */
+    setMulticastTTL(ttl: number): this;
+    /** Choose how many routers a datagram to a single address may pass: from 1 to 255. */
+    setTTL(ttl: number): this;
+    /** Choose whether datagrams may be sent to broadcast addresses. */
+    setBroadcast(on?: boolean): this;
     /** The address that it is bound to. */
     getsockname(): InetAddress;
     /** The address that it is connected to. */

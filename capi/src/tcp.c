@@ -66,6 +66,11 @@ fer_status fer_tcp_keepalive(fer_handle *tcp, int enable, uint32_t delay_s) {
     return fer__os_tcp_keepalive(tcp->io.fd, enable != 0, delay_s);
 }
 
+fer_status fer_tcp_simultaneous_accepts(fer_handle *tcp, int enable) {
+    (void)enable;
+    return check_tcp(tcp);
+}
+
 fer_status fer_inet_getsockname(const fer_handle *handle, char host[FER_HOST_MAX], uint16_t *port) {
     FER__TRY(check_inet(handle));
     FER__TRY(FER__REQUIRE(host != NULL && port != NULL, "host or port"));

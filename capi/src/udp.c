@@ -9,6 +9,11 @@ static fer_status check_udp(const fer_handle *handle) {
     return FER_OK;
 }
 
+static fer_status check_open_udp(const fer_handle *handle) {
+    FER__TRY(check_udp(handle));
+    return fer__check_fd(handle);
+}
+
 fer_status fer_udp_new(fer_loop *loop, uint32_t flags, fer_handle **handle) {
     FER__TRY(FER__REQUIRE(handle != NULL, "handle"));
     *handle = NULL;
@@ -59,4 +64,40 @@ fer_status fer_udp_receive_start(fer_handle *udp, fer_datagram_cb cb, void *user
 fer_status fer_udp_receive_stop(fer_handle *udp) {
     FER__TRY(check_udp(udp));
     return fer__udp_receive_stop(udp);
+}
+
+fer_status fer_udp_set_membership(fer_handle *udp, const char *group, const char *local,
+                                  fer_membership membership) {
+    FER__TRY(check_open_udp(udp));
+    FER__TRY(FER__REQUIRE(group != NULL, "group"));
+    FER__TRY(
+        FER__REQUIRE(membership == FER_JOIN_GROUP || membership == FER_LEAVE_GROUP, "membership"));
+    return fer__udp_set_membership(udp, group, local, membership == FER_JOIN_GROUP);
+}
+
+fer_status fer_udp_set_multicast_interface(fer_handle *udp, const char *local) {
+    FER__TRY(check_open_udp(udp));
+    return fer__udp_set_multicast_interface(udp, local);
+}
+
+fer_status fer_udp_set_multicast_loop(fer_handle *udp, int enable) {
+    FER__TRY(check_open_udp(udp));
+    return fer__os_udp_set(udp->io.fd, FER__UDP_MULTICAST_LOOP, enable != 0);
+}
+
+fer_status fer_udp_set_multicast_ttl(fer_handle *udp, int32_t ttl) {
+    FER__TRY(check_open_udp(udp));
+    FER__TRY(FER__REQUIRE(ttl >= 0 && ttl <= 255, "ttl"));
+    return fer__os_udp_set(udp->io.fd, FER__UDP_MULTICAST_TTL, ttl);
+}
+
+fer_status fer_udp_set_ttl(fer_handle *udp, int32_t ttl) {
+    FER__TRY(check_open_udp(udp));
+    FER__TRY(FER__REQUIRE(ttl >= 1 && ttl <= 255, "ttl"));
+    return fer__os_udp_set(udp->io.fd, FER__UDP_TTL, ttl);
+}
+
+fer_status fer_udp_set_broadcast(fer_handle *udp, int enable) {
+    FER__TRY(check_open_udp(udp));
+    return fer__os_udp_set(udp->io.fd, FER__UDP_BROADCAST, enable != 0);
 }

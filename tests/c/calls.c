@@ -1,4 +1,4 @@
-/* Every function that takes an object. The other arguments are good. */
+/* Every function that takes an object, with calls_handles.c. The other arguments are good. */
 #include "calls.h"
 
 #include <stdio.h>
@@ -326,8 +326,8 @@ const size_t call_count = sizeof calls / sizeof calls[0];
 
 size_t calls_expect(objects *o, fer_status expected, int (*wanted)(const call *call)) {
     size_t wrong = 0;
-    for (size_t i = 0; i < call_count; i++) {
-        const call *made = &calls[i];
+    for (size_t i = 0; i < handle_call_count + call_count; i++) {
+        const call *made = i < handle_call_count ? &handle_calls[i] : &calls[i - handle_call_count];
         if (wanted != NULL && !wanted(made))
             continue;
         const int finalized = o->finalized.calls;

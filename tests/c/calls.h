@@ -11,6 +11,8 @@
 typedef struct objects {
     fer_loop *loop;
     fer_handle *pipe;
+    fer_handle *tcp;
+    fer_handle *udp;
     fer_channel *channel;
     fer_server *server;
     fer_channel *blocking; /**< a blocking channel */
@@ -23,6 +25,8 @@ typedef struct objects {
 typedef enum call_object {
     CALL_LOOP,
     CALL_PIPE,
+    CALL_TCP,
+    CALL_UDP,
     CALL_CHANNEL,
     CALL_SERVER,
     CALL_BLOCKING,
@@ -45,6 +49,10 @@ typedef struct call {
 
 extern const call calls[];
 extern const size_t call_count;
+
+/** Those of calls_handles.c, which come before the others. */
+extern const call handle_calls[];
+extern const size_t handle_call_count;
 
 /**
  * Make all calls for which `wanted` says so (NULL: all), expecting the same status of each, finalizers

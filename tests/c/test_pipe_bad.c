@@ -11,6 +11,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sched.h>
+#include <sys/mount.h>
+#endif
 
 #include "fixture.h"
 
@@ -413,8 +417,65 @@ static void without_descriptors_a_status_says_so(void **state) {
     raw_close(raw);
 }
 
+/* A helper: bind in a directory that is read-only for this process. */
+static int bind_read_only(int argc, char **argv) {
+#ifdef __linux__
+    const char *directory = argc > 1 ? argv[1] : "";
+    char path[256];
+    fer_handle *pipe = NULL;
+    fer_status status;
+    snprintf(path, sizeof path, "%s/s", directory);
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount(directory, directory, NULL, MS_BIND, NULL) != 0 ||
+        mount(NULL, directory, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) != 0) {
+        harness_say("may not mount");
+        return 0;
+    }
+    if (fer_loop_new(&loop) != FER_OK || fer_pipe_new(loop, 0, &pipe) != FER_OK)
+        return 2;
+    status = fer_pipe_bind(pipe, path, FER_ZSTRING, NULL);
+    harness_say(fer_status_name(status));
+    /* The pipe is as it was. */
+    status = fer_pipe_bind(pipe, "\0no file", 8, NULL);
+    harness_say(status == FER_OK || status == FER_EADDRINUSE ? "still new" : "spoiled");
+    fer_handle_unref(pipe);
+    fer_loop_run(loop);
+    fer_loop_close(loop);
+    fer_loop_unref(loop);
+    return 0;
+#else
+    (void)argc;
+    (void)argv;
+    harness_say("may not mount");
+    return 0;
+#endif
+}
+
+static void a_read_only_place_is_refused(void **state) {
+    (void)state;
+    harness_child child;
+    char line[64];
+    const char *arguments[] = {harness_directory(), NULL};
+    if (geteuid() != 0) {
+        print_message("only root can make a directory read-only for one process\n");
+        skip();
+    }
+    harness_spawn(&child, "read_only", -1, arguments);
+    harness_read_line(&child, line, sizeof line);
+    if (strcmp(line, "may not mount") == 0) {
+        assert_int_equal(harness_wait(&child), 0);
+        print_message("this process may not mount\n");
+        skip();
+    }
+    assert_string_equal(line, "FER_EROFS");
+    harness_read_line(&child, line, sizeof line);
+    assert_string_equal(line, "still new");
+    assert_int_equal(harness_wait(&child), 0);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
+        HARNESS_TEST(a_read_only_place_is_refused),
         HARNESS_TEST(flags_and_sizes_of_structures_are_checked),
         HARNESS_TEST(names_are_checked),
         HARNESS_TEST(places_that_cannot_be_bound_say_why),
@@ -426,6 +487,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(a_flood_leaves_room_for_others),
         HARNESS_TEST(without_descriptors_a_status_says_so),
     };
-    const harness_helper helpers[] = {{"flood", flood}, {NULL, NULL}};
+    const harness_helper helpers[] = {
+        {"flood", flood}, {"read_only", bind_read_only}, {NULL, NULL}};
     return HARNESS_MAIN("pipe_bad", tests, helpers, argc, argv);
 }

@@ -38,6 +38,10 @@ static void stock_open(stock *all) {
     all->pipe_peer = fds[1];
     assert_int_equal(fer_pipe_new(o->loop, 0, &o->pipe), FER_OK);
     assert_int_equal(fer_pipe_open(o->pipe, fds[0]), FER_OK);
+    assert_int_equal(fer_tcp_new(o->loop, 0, &o->tcp), FER_OK);
+    assert_int_equal(fer_tcp_bind(o->tcp, "127.0.0.1", 0, 0), FER_OK);
+    assert_int_equal(fer_udp_new(o->loop, 0, &o->udp), FER_OK);
+    assert_int_equal(fer_udp_bind(o->udp, "127.0.0.1", 0, 0), FER_OK);
 
     int listener = raw_listen(harness_path("r"));
     assert_int_equal(fer_channel_connect(o->loop, address_of("r"), &plain, note_connected,
@@ -60,6 +64,8 @@ static void stock_open(stock *all) {
 
 static void stock_unref(objects *o) {
     fer_handle_unref(o->pipe);
+    fer_handle_unref(o->tcp);
+    fer_handle_unref(o->udp);
     fer_channel_unref(o->channel);
     fer_server_unref(o->server);
     fer_channel_unref(o->blocking);
@@ -100,6 +106,11 @@ static void stock_check(stock *all) {
     assert_int_equal(fer_loop_post(o->loop, note_posted, &posted), FER_OK);
     harness_run_until(o->loop, &posted.calls);
     fer_message message;
+    char host[FER_HOST_MAX];
+    uint16_t port = 0;
+    assert_int_equal(fer_inet_getsockname(o->tcp, host, &port), FER_OK);
+    assert_int_equal(fer_inet_getsockname(o->udp, host, &port), FER_OK);
+    assert_int_equal(fer_udp_try_send(o->udp, &good, 1, host, port), FER_OK);
     raw_send(all->blocking_peer, "\0\0\0\2hi", 6);
     assert_int_equal(fer_sync_receive(o->blocking, HARNESS_PATIENCE_MS, &message), FER_OK);
     assert_int_equal(message.size, 2);
@@ -146,6 +157,10 @@ static int is_stream_call(const call *one) {
     return one->object == CALL_PIPE && strncmp(one->name, "fer_handle_", 11) != 0;
 }
 
+static int is_inet_call(const call *one) {
+    return one->object == CALL_TCP || one->object == CALL_UDP;
+}
+
 static void a_handle_of_another_kind_is_refused(void **state) {
     (void)state;
     objects o;
@@ -164,6 +179,9 @@ static void a_handle_of_another_kind_is_refused(void **state) {
     assert_int_equal(fer_stream_read_stop(tcp), FER_OK);
     assert_int_equal(fer_pipe_new(o.loop, 0, &o.pipe), FER_OK);
     assert_int_equal(fer_stream_accept(o.pipe, tcp), FER_EKIND);
+    o.tcp = o.pipe;
+    o.udp = tcp;
+    assert_int_equal(calls_expect(&o, FER_EKIND, is_inet_call), 0);
     fer_handle_unref(o.pipe);
     fer_handle_unref(tcp);
     end_loop(o.loop);
@@ -239,6 +257,7 @@ static void *ref_and_unref(void *user) {
     for (int i = 0; i < 10000; i++) {
         fer_loop_unref(fer_loop_ref(o->loop));
         fer_handle_unref(fer_handle_ref(o->pipe));
+        fer_handle_unref(fer_handle_ref(o->udp));
         fer_channel_unref(fer_channel_ref(o->channel));
         fer_server_unref(fer_server_ref(o->server));
         fer_channel_unref(fer_channel_ref(o->blocking));
@@ -299,13 +318,16 @@ static void the_last_reference_may_go_in_another_thread(void **state) {
 static size_t use_after_fork(stock *all) {
     fer_loop *loop = NULL;
     fer_handle *pipe = NULL;
+    fer_handle *udp = NULL;
     size_t wrong = calls_expect(&all->objects, FER_EFORK, NULL);
     wrong += fer_loop_is_alive(all->objects.loop) != 0;
     stock_unref(&all->objects);
     /* What the child makes itself works. */
     wrong += fer_loop_new(&loop) != FER_OK || fer_pipe_new(loop, 0, &pipe) != FER_OK;
+    wrong += fer_udp_new(loop, 0, &udp) != FER_OK || fer_udp_bind(udp, "127.0.0.1", 0, 0) != FER_OK;
     if (wrong == 0) {
         fer_handle_unref(pipe);
+        fer_handle_unref(udp);
         wrong += fer_loop_run(loop) != FER_OK || fer_loop_close(loop) != FER_OK;
         fer_loop_unref(loop);
     }
@@ -361,6 +383,8 @@ static void closed_objects_refuse(void **state) {
     stock_open(&all);
     objects *o = &all.objects;
     assert_int_equal(fer_handle_close(o->pipe, NULL, NULL), FER_OK);
+    assert_int_equal(fer_handle_close(o->tcp, NULL, NULL), FER_OK);
+    assert_int_equal(fer_handle_close(o->udp, NULL, NULL), FER_OK);
     assert_int_equal(fer_channel_close(o->channel, NULL, NULL), FER_OK);
     assert_int_equal(fer_server_close(o->server, NULL, NULL), FER_OK);
     assert_int_equal(fer_channel_abort(o->blocking), FER_OK);

@@ -144,6 +144,8 @@ static void options_reach_the_socket(void **state) {
     assert_int_equal(fer_handle_receive_buffer_size(trio.client, &size), FER_OK);
     assert_int_equal(size, option_of(trio.client, SOL_SOCKET, SO_RCVBUF));
     assert_int_equal(fer_handle_set_send_buffer_size(trio.client, 0), FER_EINVAL);
+    assert_int_equal(fer_tcp_simultaneous_accepts(trio.listener, 0), FER_OK);
+    assert_int_equal(fer_tcp_simultaneous_accepts(trio.listener, 1), FER_OK);
     trio_end(&trio);
 }
 

@@ -6,27 +6,32 @@ from pathlib import Path
 
 import check_pipes
 
-ROWS = "".join(
-    f"| `{name}` | `fer_one()` | `bind()` | `bind()` |\n" for name in sorted(check_pipes.SEED - {"bind"})
-)
+
+def rows(kind: str, name: str) -> str:
+    """A row for every member of the seed, which all have the same name here."""
+    members = sorted(check_pipes.SEED[kind] - {"bind"} if kind == "Pipe" else check_pipes.SEED[kind])
+    return "".join(f"| `{member}` | `fer_one()` | `{name}()` | `{name}()` |\n" for member in members)
+
+
 TREE = {
     "docs/pipes.md": (
         "# Pipes\n\n| pyuv | not | a | table |\n\n## Pipe\n\n| pyuv | C | Python | Node |\n| --- | --- | --- | --- |\n"
         "| `bind` | `fer_one()`, `fer_two(a, &b)` | `bind(name)`, `Pipe(loop)` | `bind(name)`, `new Pipe()` |\n"
-        f"{ROWS}"
+        f"{rows('Pipe', 'bind')}"
         "| - | `fer_two()` | `fact` | `fact`, `end()`, `'handle'` events |\n"
-        "\n## UDP\n\n| - | `fer_two()` | `send(x)` | `send(x)` |\n\n## More\n\n| a | b | c | d |\n"
+        f"\n## TCP\n\n{rows('TCP', 'bind')}\n## UDP\n\n{rows('UDP', 'send')}| - | `fer_two()` | `send(x)` | `send(x)` |\n\n## More\n\n| a | b | c | d |\n"
     ),
     "capi/include/ferrule/one.h": "FER_API int fer_one(void);\nFER_API int fer_two(int a, int *b);\n",
     "bindings/python/ferrule/pipe.py": (
         "class Base:\n    def bind(self, name): ...\n    def _own(self): ...\n"
         "class Pipe(Base):\n    @property\n    def fact(self): ...\n"
-        "class UDP(Base):\n    def send(self, x): ...\n"
+        "class TCP(Base): ...\nclass UDP(Base):\n    def send(self, x): ...\n"
     ),
     "bindings/node/index.d.ts": (
         "  interface Stream {\n    bind(name: string): this;\n  }\n"
         "  /** Emits 'handle'. */\n  class Pipe extends Duplex {\n    readonly fact: number;\n  }\n"
         "  interface Pipe extends Stream {}\n"
+        "  class TCP extends Duplex {\n  }\n  interface TCP extends Stream {}\n"
         "  class UDP extends EventEmitter {\n    send(x: number): this;\n  }\n"
     ),
     "tests/c/test.c": "fer_one(); fer_two();",
@@ -51,6 +56,8 @@ class CheckPipes(unittest.TestCase):
 
     def test_member_of_the_seed_without_a_row(self):
         self.assertIn("no row for try_write", self.problems(old="| `try_write` |", new="| - |"))
+        self.assertIn("TCP: no row for nodelay", self.problems(old="| `nodelay` |", new="| - |"))
+        self.assertIn("UDP: no row for set_ttl", self.problems(old="| `set_ttl` |", new="| - |"))
 
     def test_nothing_in_a_language(self):
         self.assertIn("has nothing in Python", self.problems(old="| `fact` |", new="| - |"))

@@ -45,6 +45,23 @@ test('nobody listens there', isolated(async ({ path: file }) => {
   fs.unlinkSync(file);
 }));
 
+const mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"';
+
+/** Why no folder can be made read-only for one process; false when it can. */
+function mayNotMount() {
+  if (process.geteuid() !== 0) return 'only root can make a folder read-only for one process';
+  return spawnSync('unshare', ['-m', 'sh', '-c', mount, 'sh', __dirname]).status !== 0 && 'this process may not mount';
+}
+
+test('a read-only place', { skip: mayNotMount() }, isolated(async ({ folder }) => {
+  const code = `try { new (require(${JSON.stringify(package_)}).Pipe)().bind(process.argv[1] + '/s'); } catch (error) {
+    console.log(error.code, error.status, error.syscall); }`;
+  const ran = spawnSync('unshare', ['-m', 'sh', '-c', `${mount} && exec "$2" -e "$3" "$1"`, 'sh', folder, process.execPath, code], {
+    encoding: 'utf8', env: { ...process.env, FERRULE_NODE_ADDON: addon },
+  });
+  assert.equal(ran.stdout, 'EROFS FER_EROFS bind\n', ran.stderr);
+}));
+
 test('a stale socket is replaced', isolated(async ({ path: file }) => {
   await leaveStale(file);
   const pipe = new Pipe().bind(file);

@@ -110,6 +110,7 @@ test('options, sizes and the descriptor', isolated(async () => {
   const { client, done } = await pair();
   assert.equal(client.setNoDelay(), client);
   client.setNoDelay(false).setKeepAlive(true, 30).setKeepAlive(false).setBlocking(false);
+  assert.equal(client.simultaneousAccepts(false).simultaneousAccepts(), client);
   client.sendBufferSize = 50_000;
   client.receiveBufferSize = 60_000;
   assert.ok(client.sendBufferSize >= 50_000 && client.receiveBufferSize >= 60_000);
@@ -176,7 +177,7 @@ test('what a TCP refuses', isolated(async () => {
   await assert.rejects(other.connect(port, 'localhost'), { code: 'ERR_FERRULE_ADDRESS' });
   await assert.rejects(TCP.prototype.connect.call({}, 1), TypeError);
   for (const stranger of [{}, new net.Socket(), new Pipe()]) {
-    for (const method of ['bind', 'getsockname', 'setNoDelay', 'setKeepAlive']) {
+    for (const method of ['bind', 'getsockname', 'setNoDelay', 'setKeepAlive', 'simultaneousAccepts']) {
       if (stranger instanceof Pipe && method === 'getsockname') continue;
       assert.throws(() => TCP.prototype[method].call(stranger, HOST, 0), TypeError, method);
     }

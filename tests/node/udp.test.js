@@ -163,6 +163,66 @@ test('sizes, the descriptor and the loop', isolated(async () => {
   await close(a, b, six);
 }));
 
+const GROUP = '239.255.77.79';
+
+test('a multicast group', isolated(async () => {
+  const a = new UDP().bind(HOST, 0);
+  const b = new UDP().bind('0.0.0.0', 0).startReceiving();
+  assert.throws(() => b.dropMembership(GROUP, HOST), { code: 'EADDRNOTAVAIL', syscall: 'dropMembership', address: GROUP });
+  assert.equal(b.addMembership(GROUP, HOST), b);
+  assert.throws(() => b.addMembership(GROUP, HOST), { code: 'EADDRINUSE', syscall: 'addMembership' });
+  assert.equal(a.setMulticastInterface(HOST).setMulticastLoopback().setMulticastTTL(0), a);
+  const came = once(b, 'message');
+  a.send('to all', b.getsockname().port, GROUP);
+  const [data, info] = await came;
+  assert.equal(String(data), 'to all');
+  assert.equal(info.port, a.getsockname().port);
+  b.dropMembership(GROUP, HOST);
+  a.setMulticastInterface();
+  await close(a, b);
+}));
+
+test('how far datagrams go', isolated(async () => {
+  const { a, b, to } = pair();
+  const everybody = new UDP().bind('0.0.0.0', 0).startReceiving();
+  const { port } = everybody.getsockname();
+  assert.throws(() => a.send('x', port, '127.255.255.255'), { code: 'EACCES', syscall: 'send' });
+  assert.equal(a.setBroadcast(true).setTTL(1).setMulticastLoopback(false), a);
+  const came = once(everybody, 'message');
+  a.send('every', port, '127.255.255.255');
+  assert.equal(String((await came)[0]), 'every');
+  a.setBroadcast(false);
+  assert.throws(() => a.send('x', port, '127.255.255.255'), { code: 'EACCES' });
+  a.send('x', to);
+  await once(b, 'message');
+  await close(a, b, everybody);
+}));
+
+test('options that a UDP refuses', isolated(async () => {
+  const { a, b } = pair();
+  const fresh = new UDP();
+  for (const [method, ...args] of [['addMembership', GROUP], ['dropMembership', GROUP], ['setMulticastInterface', HOST],
+    ['setMulticastLoopback', true], ['setMulticastTTL', 1], ['setTTL', 1], ['setBroadcast', true]]) {
+    assert.throws(() => fresh[method](...args), { code: 'EBADF', syscall: method }, method);
+    assert.throws(() => UDP.prototype[method].call({}, ...args), TypeError, method);
+  }
+  assert.throws(() => a.addMembership('all'), { code: 'ERR_FERRULE_ADDRESS' });
+  assert.throws(() => a.addMembership(GROUP, 'lo'), { code: 'ERR_FERRULE_ADDRESS' });
+  assert.throws(() => a.addMembership(HOST), { code: 'EINVAL' });
+  assert.throws(() => a.addMembership('ff01::1'), { code: 'EAFNOSUPPORT' });
+  assert.throws(() => a.addMembership(), { code: 'ERR_INVALID_ARG_TYPE' });
+  assert.throws(() => a.addMembership(GROUP, 7), { code: 'ERR_INVALID_ARG_TYPE' });
+  assert.throws(() => a.setMulticastInterface('192.0.2.1'), { code: 'EADDRNOTAVAIL' });
+  for (const method of ['setTTL', 'setMulticastTTL']) {
+    assert.throws(() => a[method](256), { code: 'ERR_OUT_OF_RANGE' });
+    assert.throws(() => a[method]('1'), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => a[method](), { code: 'EINVAL' });
+  }
+  assert.throws(() => a.setTTL(0), { code: 'ERR_OUT_OF_RANGE' });
+  assert.throws(() => a.setBroadcast('yes'), { code: 'ERR_INVALID_ARG_TYPE' });
+  await close(a, b, fresh);
+}));
+
 test('what a UDP refuses', isolated(async () => {
   const { a, b, to } = pair();
   const other = new UDP();

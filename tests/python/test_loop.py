@@ -259,7 +259,10 @@ def test_other_threads_are_refused() -> None:
 
 def test_the_child_of_a_fork_is_refused_and_may_make_its_own() -> None:
     with ferrule.Loop() as loop:
-        pipe = ferrule.Pipe(loop)
+        pipe, tcp, udp = ferrule.Pipe(loop), ferrule.TCP(loop), ferrule.UDP(loop)
+        for socket in (tcp, udp):
+            socket.bind(("127.0.0.1", 0))
+        address = udp.getsockname()
         default = ferrule.Loop.default_loop()
         reader, writer = os.pipe()
         pid = os.fork()
@@ -267,7 +270,11 @@ def test_the_child_of_a_fork_is_refused_and_may_make_its_own() -> None:
             answer = "?"
             try:
                 statuses = []
-                for call in (loop.run, loop.stop, pipe.fileno, lambda: loop.post(print), loop.close):
+                for call in (
+                    loop.run, loop.stop, pipe.fileno, lambda: loop.post(print), loop.close,
+                    lambda: tcp.listen(print), lambda: tcp.connect(address, print), tcp.detach,
+                    lambda: udp.send(address, b"x"), lambda: udp.start_recv(print), lambda: udp.set_ttl(1),
+                ):  # fmt: skip
                     try:
                         call()
                         statuses.append("no error")
@@ -278,7 +285,7 @@ def test_the_child_of_a_fork_is_refused_and_may_make_its_own() -> None:
                 own.post(statuses.append, "own")
                 own.run()
                 own.close()
-                del pipe, loop
+                del pipe, tcp, udp, socket, loop
                 gc.collect()
                 answer = " ".join(statuses)
             except BaseException as failure:
@@ -288,7 +295,8 @@ def test_the_child_of_a_fork_is_refused_and_may_make_its_own() -> None:
                 os._exit(0)
         os.close(writer)
         with open(reader) as answers:
-            assert answers.read() == "FER_EFORK " * 5 + "own"
+            assert answers.read() == "FER_EFORK " * 11 + "own"
+        assert udp.try_send(address, b"x") == 1
         os.waitpid(pid, 0)
         default.close()
         pipe.close()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -73,6 +76,42 @@ def test_both_ends_know_the_name(loop: ferrule.Loop, folder: Path, size: int) ->
     assert (served.getsockname(), served.getpeername()) == (name, "")
     client.close()
     served.close()
+
+
+READ_ONLY = """
+import sys, ferrule
+with ferrule.Loop() as loop:
+    try:
+        ferrule.Pipe(loop).bind(sys.argv[1] + "/s")
+    except ferrule.Error as error:
+        print(error.status, error.errno)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder read-only for one process")
+def test_a_read_only_place(folder: Path) -> None:
+    mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"'
+    if subprocess.run(
+        ["unshare", "-m", "sh", "-c", mount, "sh", folder], stderr=subprocess.DEVNULL
+    ).returncode:
+        pytest.skip("this process may not mount")
+    ran = subprocess.run(
+        [
+            "unshare",
+            "-m",
+            "sh",
+            "-c",
+            mount + ' && exec "$2" -c "$3" "$1"',
+            "sh",
+            folder,
+            sys.executable,
+            READ_ONLY,
+        ],
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    assert ran.stdout == f"FER_EROFS {errno.EROFS}\n"
 
 
 def test_names_that_are_no_text(loop: ferrule.Loop, folder: Path) -> None:

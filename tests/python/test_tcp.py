@@ -130,6 +130,8 @@ def test_options_reach_the_socket(loop: ferrule.Loop) -> None:
     assert option(client, socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     if hasattr(socket, "TCP_KEEPIDLE"):
         assert option(client, socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 7
+    for enable in (False, True):
+        client.simultaneous_accepts(enable)
     client.keepalive(False)
     assert not option(client, socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     client.send_buffer_size = 32768

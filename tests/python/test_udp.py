@@ -218,6 +218,81 @@ def test_close_tells_every_send_and_comes_last(loop: ferrule.Loop) -> None:
     assert events[100] == "closed"
 
 
+GROUP = "239.255.77.78"
+
+
+def test_a_multicast_group(loop: ferrule.Loop) -> None:
+    one, other = bound(loop), bound(loop, "0.0.0.0")
+    port = other.getsockname()[1]
+    post = Post(other)
+    assert (
+        status_of(lambda: other.set_membership(GROUP, ferrule.UV_LEAVE_GROUP, HERE[0])) == "FER_EADDRNOTAVAIL"
+    )
+    other.set_membership(GROUP, ferrule.UV_JOIN_GROUP, HERE[0])
+    assert status_of(lambda: other.set_membership(GROUP, ferrule.UV_JOIN_GROUP, HERE[0])) == "FER_EADDRINUSE"
+    one.set_multicast_interface(HERE[0])
+    one.send((GROUP, port), b"to all")
+    run_until(loop, lambda: post.came)
+    assert post.came == [(one.getsockname(), 0, b"to all")]
+    other.set_membership(GROUP, ferrule.UV_LEAVE_GROUP, HERE[0])
+    one.set_multicast_interface(None)
+
+
+def test_how_far_datagrams_go(loop: ferrule.Loop) -> None:
+    udp = bound(loop)
+    udp.set_ttl(7)
+    assert option(udp, socket.IPPROTO_IP, socket.IP_TTL) == 7
+    udp.set_multicast_ttl(9)
+    assert option(udp, socket.IPPROTO_IP, socket.IP_MULTICAST_TTL) == 9
+    for enable in (False, True):
+        udp.set_multicast_loop(enable)
+        assert bool(option(udp, socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP)) == enable
+    everybody = ("127.255.255.255", udp.getsockname()[1])
+    with pytest.raises(PermissionError):
+        udp.send(everybody, b"x")
+    for enable in (True, False):
+        udp.set_broadcast(enable)
+        assert bool(option(udp, socket.SOL_SOCKET, socket.SO_BROADCAST)) == enable
+
+
+def test_bad_options(loop: ferrule.Loop) -> None:
+    udp, new = bound(loop), ferrule.UDP(loop)
+    join = ferrule.UV_JOIN_GROUP
+    for call, status in (
+        (lambda: udp.set_membership("all", join), "FER_EADDRESS"),
+        (lambda: udp.set_membership(GROUP, join, "lo"), "FER_EADDRESS"),
+        (lambda: udp.set_membership(HERE[0], join), "FER_EINVAL"),
+        (lambda: udp.set_membership(GROUP, 2), "FER_EINVAL"),
+        (lambda: udp.set_membership("ff01::1", join), "FER_EAFNOSUPPORT"),
+        (lambda: udp.set_membership(GROUP, join, "192.0.2.1"), "FER_ENODEV"),
+        (lambda: udp.set_multicast_interface("192.0.2.1"), "FER_EADDRNOTAVAIL"),
+        (lambda: udp.set_ttl(0), "FER_EINVAL"),
+        (lambda: udp.set_multicast_ttl(256), "FER_EINVAL"),
+        (lambda: new.set_membership(GROUP, join), "FER_EBADF"),
+        (lambda: new.set_multicast_interface(None), "FER_EBADF"),
+        (lambda: new.set_multicast_loop(True), "FER_EBADF"),
+        (lambda: new.set_multicast_ttl(1), "FER_EBADF"),
+        (lambda: new.set_ttl(1), "FER_EBADF"),
+        (lambda: new.set_broadcast(True), "FER_EBADF"),
+    ):
+        assert status_of(call) == status
+    for wrong in (None, b"239.255.77.78", 7):
+        with pytest.raises((TypeError, ferrule.Error)):
+            udp.set_membership(wrong, join)  # type: ignore[arg-type]
+
+
+def test_disconnecting_gives_a_picked_port_back(loop: ferrule.Loop) -> None:
+    """That is how Linux has it; the port of a socket that was bound to one stays."""
+    one, other = bound(loop), bound(loop)
+    one.connect(other.getsockname())
+    one.disconnect()
+    assert one.getsockname()[1] == 0
+    post = Post(other)
+    one.send(other.getsockname(), b"from a new port")
+    run_until(loop, lambda: post.came)
+    assert post.came[0][2] == b"from a new port"
+
+
 def test_options_and_facts(loop: ferrule.Loop) -> None:
     one, other = ferrule.UDP(loop), ferrule.UDP(loop)
     one.bind(HERE, ferrule.UV_UDP_REUSEPORT)

@@ -76,6 +76,17 @@ class TCP extends Stream {
     return this;
   }
 
+  /**
+   * Choose whether a listener has several accepts under way at a time. Has an effect on Windows only.
+   *
+   * @param {boolean} [on]
+   * @returns {this}
+   */
+  simultaneousAccepts(on) {
+    check(handleOf(this, native.TCP).simultaneousAccepts(checkBoolean(on, 'on', true)), 'simultaneousAccepts');
+    return this;
+  }
+
   /** The address that it is bound to. @returns {{ address: string, port: number, family: 'IPv4' | 'IPv6' }} */
   getsockname() {
     return nameOfInet(this, native.TCP, false);

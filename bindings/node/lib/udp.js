@@ -7,7 +7,7 @@ const { forAddon } = require('./bytes.js');
 const { LARGEST, forward, handleOf, own, whenUnused, withHandle } = require('./handle.js');
 const { bindInet, inetAddress, inetText, nameOfInet } = require('./inet.js');
 const { toDgram } = require('./objects.js');
-const { checkFunction, checkHost, checkInteger, checkOptions, checkPort } = require('./options.js');
+const { checkBoolean, checkFunction, checkHost, checkInteger, checkOptions, checkPort } = require('./options.js');
 
 const PARTIAL = 1;
 
@@ -60,7 +60,7 @@ class UDP extends withHandle(EventEmitter) {
     return this;
   }
 
-  /** Undo connect(). */
+  /** Undo connect(). A socket that was bound to port 0 loses its port with it. */
   disconnect() {
     check(handleOf(this, native.UDP).connect(undefined, 0), 'disconnect');
     return this;
@@ -125,6 +125,94 @@ class UDP extends withHandle(EventEmitter) {
   /** Stop receiving. What is not received yet stays in the kernel. */
   stopReceiving() {
     check(handleOf(this, native.UDP).receiveStop(), 'receive');
+    return this;
+  }
+
+  /**
+   * Join a multicast group.
+   *
+   * @param {string} group its address
+   * @param {string} [local] the address of the interface to receive on; with IPv6 its zone tells which: '::%eth0'.
+   *   The system chooses unless given
+   * @returns {this}
+   */
+  addMembership(group, local) {
+    return this.#setMembership(group, local, true, 'addMembership');
+  }
+
+  /**
+   * Leave a multicast group.
+   *
+   * @param {string} group
+   * @param {string} [local] as it was joined
+   * @returns {this}
+   */
+  dropMembership(group, local) {
+    return this.#setMembership(group, local, false, 'dropMembership');
+  }
+
+  #setMembership(group, local, join, syscall) {
+    const handle = handleOf(this, native.UDP);
+    checkHost(group);
+    if (local !== undefined) checkHost(local);
+    check(handle.setMembership(group, local, join), syscall, group);
+    return this;
+  }
+
+  /**
+   * Choose the interface that datagrams to multicast groups leave by.
+   *
+   * @param {string} [local] its address; with IPv6 its zone tells which: '::%eth0'. The system chooses unless given
+   * @returns {this}
+   */
+  setMulticastInterface(local) {
+    const handle = handleOf(this, native.UDP);
+    if (local !== undefined) checkHost(local);
+    check(handle.setMulticastInterface(local), 'setMulticastInterface', local);
+    return this;
+  }
+
+  /**
+   * Choose whether this machine gets what the socket sends to multicast groups, too.
+   *
+   * @param {boolean} [on]
+   * @returns {this}
+   */
+  setMulticastLoopback(on) {
+    check(handleOf(this, native.UDP).setMulticastLoopback(checkBoolean(on, 'on', true)), 'setMulticastLoopback');
+    return this;
+  }
+
+  /**
+   * Choose how many routers a datagram to a multicast group may pass.
+   *
+   * @param {number} ttl from 0, which keeps it on this machine, to 255; 1 at first
+   * @returns {this}
+   */
+  setMulticastTTL(ttl) {
+    check(handleOf(this, native.UDP).setMulticastTTL(checkInteger(ttl, 'ttl', 0, 255, -1)), 'setMulticastTTL');
+    return this;
+  }
+
+  /**
+   * Choose how many routers a datagram to a single address may pass.
+   *
+   * @param {number} ttl from 1 to 255
+   * @returns {this}
+   */
+  setTTL(ttl) {
+    check(handleOf(this, native.UDP).setTTL(checkInteger(ttl, 'ttl', 1, 255, -1)), 'setTTL');
+    return this;
+  }
+
+  /**
+   * Choose whether datagrams may be sent to broadcast addresses.
+   *
+   * @param {boolean} [on]
+   * @returns {this}
+   */
+  setBroadcast(on) {
+    check(handleOf(this, native.UDP).setBroadcast(checkBoolean(on, 'on', true)), 'setBroadcast');
     return this;
   }
 

@@ -70,6 +70,17 @@ static napi_value tcp_set_keep_alive(napi_env env, napi_callback_info info) {
     return fer_node_status(env, fer_tcp_keepalive(tcp->handle, on, (uint32_t)seconds));
 }
 
+/** simultaneousAccepts(on) */
+static napi_value tcp_simultaneous_accepts(napi_env env, napi_callback_info info) {
+    napi_value argv[1];
+    bool on = false;
+    fer_node_object *tcp = fer_node_this(env, info, FER_NODE_TCP, 1, argv);
+    if (tcp == NULL || !fer_node_get_bool(env, argv[0], &on)) {
+        return NULL;
+    }
+    return fer_node_status(env, fer_tcp_simultaneous_accepts(tcp->handle, on));
+}
+
 napi_status fer_node_tcp_init(napi_env env, napi_value exports) {
     static const napi_property_descriptor methods[] = {
         FER_NODE_HANDLE_METHODS,
@@ -81,6 +92,7 @@ napi_status fer_node_tcp_init(napi_env env, napi_value exports) {
         FER_NODE_METHOD("name", fer_node_inet_name),
         FER_NODE_METHOD("setNoDelay", tcp_set_no_delay),
         FER_NODE_METHOD("setKeepAlive", tcp_set_keep_alive),
+        FER_NODE_METHOD("simultaneousAccepts", tcp_simultaneous_accepts),
     };
     napi_value constructor = NULL;
     FER_NODE_TRY(napi_define_class(env, "TCP", NAPI_AUTO_LENGTH, tcp_new, NULL,

@@ -195,6 +195,84 @@ static napi_value udp_receive_stop(napi_env env, napi_callback_info info) {
     return fer_node_status(env, fer_udp_receive_stop(udp->handle));
 }
 
+/** setMembership(group, local, join). Local may be undefined. */
+static napi_value udp_set_membership(napi_env env, napi_callback_info info) {
+    napi_value argv[3];
+    bool join = false;
+    char *local = NULL;
+    fer_node_object *udp = fer_node_this(env, info, FER_NODE_UDP, 3, argv);
+    if (udp == NULL || !fer_node_get_bool(env, argv[2], &join) || !get_host(env, argv[1], &local)) {
+        return NULL;
+    }
+    char *group = fer_node_get_text(env, argv[0]);
+    if (group == NULL) {
+        free(local);
+        return NULL;
+    }
+    fer_status status =
+        fer_udp_set_membership(udp->handle, group, local, join ? FER_JOIN_GROUP : FER_LEAVE_GROUP);
+    free(group);
+    free(local);
+    return fer_node_status(env, status);
+}
+
+/** setMulticastInterface(local). Local may be undefined. */
+static napi_value udp_set_multicast_interface(napi_env env, napi_callback_info info) {
+    napi_value argv[1];
+    char *local = NULL;
+    fer_node_object *udp = fer_node_this(env, info, FER_NODE_UDP, 1, argv);
+    if (udp == NULL || !get_host(env, argv[0], &local)) {
+        return NULL;
+    }
+    fer_status status = fer_udp_set_multicast_interface(udp->handle, local);
+    free(local);
+    return fer_node_status(env, status);
+}
+
+/** The body of what takes a number. */
+static napi_value set_number(napi_env env, napi_callback_info info,
+                             fer_status (*set)(fer_handle *udp, int32_t number)) {
+    napi_value argv[1];
+    int32_t number = 0;
+    fer_node_object *udp = fer_node_this(env, info, FER_NODE_UDP, 1, argv);
+    if (udp == NULL || !fer_node_get_int(env, argv[0], &number)) {
+        return NULL;
+    }
+    return fer_node_status(env, set(udp->handle, number));
+}
+
+/** The body of what is on or off. */
+static napi_value set_switch(napi_env env, napi_callback_info info,
+                             fer_status (*set)(fer_handle *udp, int on)) {
+    napi_value argv[1];
+    bool on = false;
+    fer_node_object *udp = fer_node_this(env, info, FER_NODE_UDP, 1, argv);
+    if (udp == NULL || !fer_node_get_bool(env, argv[0], &on)) {
+        return NULL;
+    }
+    return fer_node_status(env, set(udp->handle, on));
+}
+
+/** setTTL(ttl) */
+static napi_value udp_set_ttl(napi_env env, napi_callback_info info) {
+    return set_number(env, info, fer_udp_set_ttl);
+}
+
+/** setMulticastTTL(ttl) */
+static napi_value udp_set_multicast_ttl(napi_env env, napi_callback_info info) {
+    return set_number(env, info, fer_udp_set_multicast_ttl);
+}
+
+/** setMulticastLoopback(on) */
+static napi_value udp_set_multicast_loop(napi_env env, napi_callback_info info) {
+    return set_switch(env, info, fer_udp_set_multicast_loop);
+}
+
+/** setBroadcast(on) */
+static napi_value udp_set_broadcast(napi_env env, napi_callback_info info) {
+    return set_switch(env, info, fer_udp_set_broadcast);
+}
+
 napi_status fer_node_udp_init(napi_env env, napi_value exports) {
     static const napi_property_descriptor methods[] = {
         FER_NODE_HANDLE_METHODS,
@@ -207,6 +285,12 @@ napi_status fer_node_udp_init(napi_env env, napi_value exports) {
         FER_NODE_METHOD("trySend", udp_try_send),
         FER_NODE_METHOD("receiveStart", udp_receive_start),
         FER_NODE_METHOD("receiveStop", udp_receive_stop),
+        FER_NODE_METHOD("setMembership", udp_set_membership),
+        FER_NODE_METHOD("setMulticastInterface", udp_set_multicast_interface),
+        FER_NODE_METHOD("setTTL", udp_set_ttl),
+        FER_NODE_METHOD("setMulticastTTL", udp_set_multicast_ttl),
+        FER_NODE_METHOD("setMulticastLoopback", udp_set_multicast_loop),
+        FER_NODE_METHOD("setBroadcast", udp_set_broadcast),
     };
     napi_value constructor = NULL;
     FER_NODE_TRY(napi_define_class(env, "UDP", NAPI_AUTO_LENGTH, udp_new, NULL,

@@ -15,7 +15,7 @@ from .pipe import Credentials, Pipe
 from .server import Handler, Server, listen
 from .stream import Stream
 from .tcp import TCP, UV_TCP_IPV6ONLY, UV_TCP_REUSEPORT
-from .udp import UDP, UV_UDP_IPV6ONLY, UV_UDP_PARTIAL, UV_UDP_REUSEPORT
+from .udp import UDP, UV_JOIN_GROUP, UV_LEAVE_GROUP, UV_UDP_IPV6ONLY, UV_UDP_PARTIAL, UV_UDP_REUSEPORT
 
 __version__: str = _ferrule.fer_version_string()
 
@@ -23,6 +23,8 @@ __all__ = [
     "TCP",
     "UDP",
     "UV_FILE",
+    "UV_JOIN_GROUP",
+    "UV_LEAVE_GROUP",
     "UV_NAMED_PIPE",
     "UV_RUN_DEFAULT",
     "UV_RUN_NOWAIT",

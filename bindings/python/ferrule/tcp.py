@@ -104,3 +104,12 @@ class TCP(Stream):
         Source: ``fer_tcp_keepalive``; pyuv ``TCP.keepalive``.
         """
         _ferrule.fer_tcp_keepalive(self._c, 1 if enable else 0, delay)
+
+    def simultaneous_accepts(self, enable: bool) -> None:
+        """Choose whether a listener has several accepts under way at a time. Has an effect on Windows only.
+
+        enable: whether it has.
+
+        Source: ``fer_tcp_simultaneous_accepts``; pyuv ``TCP.simultaneous_accepts``.
+        """
+        _ferrule.fer_tcp_simultaneous_accepts(self._c, 1 if enable else 0)

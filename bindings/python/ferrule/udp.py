@@ -20,6 +20,11 @@ UV_UDP_REUSEPORT: int = _ferrule.FER_BIND_REUSE_PORT
 UV_UDP_PARTIAL: int = _ferrule.FER_DATAGRAM_PARTIAL
 """Flag of a received datagram: it was longer than what is given."""
 
+UV_JOIN_GROUP: int = _ferrule.FER_JOIN_GROUP
+"""For ``UDP.set_membership()``: receive what is sent to the group."""
+UV_LEAVE_GROUP: int = _ferrule.FER_LEAVE_GROUP
+"""For ``UDP.set_membership()``: no longer receive it."""
+
 _Address = Optional[tuple[str, int]]
 
 
@@ -61,7 +66,7 @@ class UDP(Handle):
         _ferrule.fer_udp_connect(self._c, *_inet.split(address))
 
     def disconnect(self) -> None:
-        """Undo ``connect()``.
+        """Undo ``connect()``. A socket that was bound to port 0 loses its port with it.
 
         Raises Error FER_ENOTCONN.
         Source: ``fer_udp_connect``; uv_udp_connect.
@@ -144,6 +149,74 @@ class UDP(Handle):
         """
         _ferrule.fer_udp_receive_stop(self._c)
         self._unregister("read")
+
+    # --- Options -------------------------------------------------------------------------------------------
+
+    def set_membership(self, multicast_address: str, membership: int, interface: str | None = None) -> None:
+        """Join or leave a multicast group.
+
+        multicast_address: the group's.
+        membership: ``UV_JOIN_GROUP`` or ``UV_LEAVE_GROUP``.
+        interface: the address of the interface to receive on; None lets the system choose. For an IPv6 socket
+        its zone tells which, as in ``"::%eth0"``.
+
+        Raises AddressError for a malformed address; InvalidArgumentError for one that is no group's; Error
+        FER_EADDRINUSE when it is in the group already, FER_EADDRNOTAVAIL when it is not, FER_ENODEV when there
+        is no such interface, FER_EAFNOSUPPORT for the other family, FER_EBADF before it is open.
+        Source: ``fer_udp_set_membership``; pyuv ``UDP.set_membership``.
+        """
+        _ferrule.fer_udp_set_membership(self._c, multicast_address, interface, membership)
+
+    def set_multicast_interface(self, interface: str | None) -> None:
+        """Choose the interface that datagrams to multicast groups leave by.
+
+        interface: its address; None lets the system choose. For an IPv6 socket its zone tells which.
+
+        Raises AddressError; Error FER_EADDRNOTAVAIL or FER_ENODEV when there is no such interface,
+        FER_EAFNOSUPPORT for the other family, FER_EBADF before it is open.
+        Source: ``fer_udp_set_multicast_interface``; pyuv ``UDP.set_multicast_interface``.
+        """
+        _ferrule.fer_udp_set_multicast_interface(self._c, interface)
+
+    def set_multicast_loop(self, enable: bool) -> None:
+        """Choose whether this machine gets what the socket sends to multicast groups, too.
+
+        enable: whether it does, as at first.
+
+        Raises Error FER_EBADF before it is open.
+        Source: ``fer_udp_set_multicast_loop``; pyuv ``UDP.set_multicast_loop``.
+        """
+        _ferrule.fer_udp_set_multicast_loop(self._c, 1 if enable else 0)
+
+    def set_multicast_ttl(self, ttl: int) -> None:
+        """Choose how many routers a datagram to a multicast group may pass.
+
+        ttl: from 0, which keeps it on this machine, to 255; 1 at first.
+
+        Raises InvalidArgumentError; Error FER_EBADF before it is open.
+        Source: ``fer_udp_set_multicast_ttl``; pyuv ``UDP.set_multicast_ttl``.
+        """
+        _ferrule.fer_udp_set_multicast_ttl(self._c, ttl)
+
+    def set_ttl(self, ttl: int) -> None:
+        """Choose how many routers a datagram to a single address may pass.
+
+        ttl: from 1 to 255.
+
+        Raises InvalidArgumentError; Error FER_EBADF before it is open.
+        Source: ``fer_udp_set_ttl``; pyuv ``UDP.set_ttl``.
+        """
+        _ferrule.fer_udp_set_ttl(self._c, ttl)
+
+    def set_broadcast(self, enable: bool) -> None:
+        """Choose whether datagrams may be sent to broadcast addresses.
+
+        enable: whether they may; not at first.
+
+        Raises Error FER_EBADF before it is open.
+        Source: ``fer_udp_set_broadcast``; pyuv ``UDP.set_broadcast``.
+        """
+        _ferrule.fer_udp_set_broadcast(self._c, 1 if enable else 0)
 
     # --- Facts ---------------------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@
     Py_XDECREF(held$argnum);
 }
 
+%apply const char *host { const char *group, const char *local };
+
 /* The one comes before the other, so that the port finds the host as the result. */
 %typemap(in, numinputs=0) char host[ANY] (char text[$1_dim0]) {
     $1 = text;

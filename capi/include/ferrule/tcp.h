@@ -118,6 +118,19 @@ FER_API fer_status fer_tcp_nodelay(fer_handle *tcp, int enable);
 FER_API fer_status fer_tcp_keepalive(fer_handle *tcp, int enable, uint32_t delay_s);
 
 /**
+ * Choose whether a listener has several accepts under way at a time. Has an effect on Windows only.
+ *
+ * @param tcp     a TCP handle.
+ * @param enable  1 (what a new handle has) or 0.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_EKIND; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `TCP.simultaneous_accepts`; uv_tcp_simultaneous_accepts.
+ */
+FER_API fer_status fer_tcp_simultaneous_accepts(fer_handle *tcp, int enable);
+
+/**
  * The address that a TCP or UDP socket is bound to.
  *
  * @param handle      a TCP or UDP handle.

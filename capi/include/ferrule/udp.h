@@ -74,7 +74,7 @@ FER_API fer_status fer_udp_bind(fer_handle *udp, const char *host, uint16_t port
  * Fix the address that a UDP socket sends to and receives from.
  *
  * @param udp   a UDP handle.
- * @param host  the address; NULL undoes it.
+ * @param host  the address; NULL undoes it, and with it the port of a socket that was bound to port 0.
  * @param port  the port.
  * Ownership: the text is copied.
  * Thread: the loop's.
@@ -170,6 +170,101 @@ FER_API fer_status fer_udp_receive_start(fer_handle *udp, fer_datagram_cb cb, vo
  * Seed: pyuv `UDP.stop_recv`; uv_udp_recv_stop.
  */
 FER_API fer_status fer_udp_receive_stop(fer_handle *udp);
+
+/** What fer_udp_set_membership() does. */
+typedef enum fer_membership {
+    FER_LEAVE_GROUP = 0, /**< no longer receive what is sent to the group */
+    FER_JOIN_GROUP = 1   /**< receive it */
+} fer_membership;
+
+/**
+ * Join or leave a multicast group.
+ *
+ * @param udp         an open UDP handle, which is bound to the port that the group is sent to.
+ * @param group       the address of the group.
+ * @param local       the address of the interface to receive on; NULL lets the system choose. For an IPv6
+ *                    socket its zone tells which: "::%eth0".
+ * @param membership  FER_JOIN_GROUP or FER_LEAVE_GROUP.
+ * Ownership: the texts are copied.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL, also for an address that is no group's; FER_EADDRESS for a malformed one;
+ *         FER_EAFNOSUPPORT for one of the other family than the socket's; FER_ENODEV when there is no such
+ *         interface; FER_EADDRINUSE when it is in the group already; FER_EADDRNOTAVAIL when it is not;
+ *         FER_ENOBUFS for too many groups; FER_EBADF before it is open; FER_EKIND; FER_ECLOSED;
+ *         FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `UDP.set_membership`; uv_udp_set_membership.
+ */
+FER_API fer_status fer_udp_set_membership(fer_handle *udp, const char *group, const char *local,
+                                          fer_membership membership);
+
+/**
+ * Choose the interface that datagrams to multicast groups leave by.
+ *
+ * @param udp    an open UDP handle.
+ * @param local  the address of the interface; NULL lets the system choose. For an IPv6 socket its zone tells
+ *               which: "::%eth0".
+ * Ownership: the text is copied.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_EADDRESS; FER_EAFNOSUPPORT for an address of the other family than the
+ *         socket's; FER_EADDRNOTAVAIL or FER_ENODEV when there is no such interface; FER_EBADF before it is
+ *         open; FER_EKIND; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `UDP.set_multicast_interface`; uv_udp_set_multicast_interface.
+ */
+FER_API fer_status fer_udp_set_multicast_interface(fer_handle *udp, const char *local);
+
+/**
+ * Choose whether this machine gets what the socket sends to multicast groups, too.
+ *
+ * @param udp     an open UDP handle.
+ * @param enable  1 (what a new socket has) or 0.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_EBADF before it is open; FER_EKIND; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `UDP.set_multicast_loop`; uv_udp_set_multicast_loop.
+ */
+FER_API fer_status fer_udp_set_multicast_loop(fer_handle *udp, int enable);
+
+/**
+ * Choose how many routers a datagram to a multicast group may pass.
+ *
+ * @param udp  an open UDP handle.
+ * @param ttl  from 0, which keeps it on this machine, to 255; a new socket has 1.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_EBADF before it is open; FER_EKIND; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `UDP.set_multicast_ttl`; uv_udp_set_multicast_ttl.
+ */
+FER_API fer_status fer_udp_set_multicast_ttl(fer_handle *udp, int32_t ttl);
+
+/**
+ * Choose how many routers a datagram to a single address may pass.
+ *
+ * @param udp  an open UDP handle.
+ * @param ttl  from 1 to 255.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_EBADF before it is open; FER_EKIND; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `UDP.set_ttl`; uv_udp_set_ttl.
+ */
+FER_API fer_status fer_udp_set_ttl(fer_handle *udp, int32_t ttl);
+
+/**
+ * Choose whether datagrams may be sent to broadcast addresses.
+ *
+ * @param udp     an open UDP handle.
+ * @param enable  1 or 0 (what a new socket has).
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_EBADF before it is open; FER_EKIND; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `UDP.set_broadcast`; uv_udp_set_broadcast.
+ */
+FER_API fer_status fer_udp_set_broadcast(fer_handle *udp, int enable);
 
 FER_END_DECLS
 

@@ -8,7 +8,7 @@ async function use(): Promise<void> {
   const listener: TCP = new TCP().bind('::1', 0, { ipv6Only: true, reusePort: false }).listen(10, () => {});
   const address: InetAddress = listener.getsockname();
   const client: TCP = await new TCP().connect(address.port, address.address, { timeout: 5 });
-  client.setNoDelay().setKeepAlive(true, 5).write('x');
+  client.setNoDelay().setKeepAlive(true, 5).simultaneousAccepts(false).write('x');
   const accepted: TCP = listener.accept();
   const passed: Passable[] = [a, client, new UDP(), new net.Socket(), net.createServer(), dgram.createSocket('udp4'), 3];
   for (const handle of passed) a.writeHandle('h', handle, { keepOpen: true }, (error: Error | null) => error?.message);
@@ -22,7 +22,8 @@ async function use(): Promise<void> {
   pipe.sendBufferSize = pipe.receiveBufferSize + b.pendingCount;
   const socket: net.Socket = accepted.toSocket({ allowHalfOpen: true });
   const server: net.Server = listener.toServer((other) => other.end());
-  const udp = new UDP().open(fd).startReceiving();
+  const udp = new UDP().open(fd).startReceiving().setTTL(7).setMulticastTTL(1).setMulticastLoopback().setBroadcast(true);
+  udp.addMembership('239.1.2.3', '127.0.0.1').dropMembership('239.1.2.3').setMulticastInterface('127.0.0.1');
   udp.on('message', (data, { port, truncated }) => udp.send([data, 'x'], port, (error) => [error?.code, truncated, pid]));
   const sent: boolean = udp.connect(1).trySend('x');
   const native: dgram.Socket = udp.toDgram({ recvBufferSize: 1000 });

@@ -156,7 +156,7 @@ async def test_an_unknown_flag_or_field(address: str) -> None:
 
     embedded = _embed.here()
     with pytest.raises(ValueError, match="FER_EINVAL"):
-        _ferrule.fer_channel_connect(embedded.c, address, {"flags": 1}, print)
+        _ferrule.fer_channel_connect(embedded.c, address, {"flags": 2}, print)
     with pytest.raises(TypeError, match="no such option"):
         _ferrule.fer_channel_connect(embedded.c, address, {"nonsense": 1}, print)
     with pytest.raises(ValueError, match="out of range"):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,21 @@ import pytest
 from support import is_read, raw_connect
 
 FILE = Path(__file__).parents[1] / "vectors" / "frames.json"
-# Handles that come with a message cannot be accepted in Python yet.
-VECTORS = [
-    vector for vector in json.loads(FILE.read_text())["vectors"] if "handles" not in vector.get("needs", ())
-]
+VECTORS = json.loads(FILE.read_text())["vectors"]
+
+
+RIDER = os.stat(os.devnull)
+
+
+def send(raw: socket.socket, data: bytes, start: int, rides: list[dict[str, int]]) -> None:
+    """Send bytes that begin at ``start``. One that descriptors ride on begins a send of its own."""
+    here = {ride["at"] - start: ride["count"] for ride in rides}
+    cuts = sorted({0, *(at for at in here if 0 <= at < len(data)), len(data)})
+    with open(os.devnull, "rb") as rider:
+        for begin, end in zip(cuts, cuts[1:]):
+            fds = [rider.fileno()] * here.get(begin, 0)
+            sent = socket.send_fds(raw, [data[begin:end]], fds) if fds else 0
+            raw.sendall(data[begin + sent : end])
 
 
 class Seen(logging.Handler):
@@ -43,7 +56,11 @@ async def events_of(channel: ferrule.Channel, wire: str, said_goodbye: bool) -> 
         events.append(hello)
     try:
         while True:
-            events.append({"type": "message", "hex": (await channel.recv()).hex(), "handles": 0})
+            message = await channel.recv_message()
+            for handle in message.handles:
+                assert os.path.samestat(os.fstat(handle.fileno()), RIDER)
+                handle.close()
+            events.append({"type": "message", "hex": message.hex(), "handles": len(message.handles)})
     except ferrule.EndOfStream:
         events.append({"type": "goodbye" if said_goodbye else "end"})
     except ferrule.Error as failure:
@@ -64,11 +81,13 @@ async def test_a_vector_cut_at_every_position(address: str, vector: dict[str, An
 
     async def replay(parts: list[bytes]) -> list[dict[str, Any]]:
         with raw_connect(address) as raw:
+            start = 0
             for number, part in enumerate(parts):
                 try:
-                    raw.sendall(part)
+                    send(raw, part, start, vector.get("rides", []))
                 except BrokenPipeError:
                     break  # The receiver has seen enough.
+                start += len(part)
                 if number < len(parts) - 1:
                     await is_read(raw)
             raw.shutdown(1)
@@ -81,7 +100,7 @@ async def test_a_vector_cut_at_every_position(address: str, vector: dict[str, An
                 return await events_of(opened.result(), vector["wire"], said_goodbye)
             return [{"type": "error", "status": refused.result()}]
 
-    options = {"wire": vector["wire"], "max_message": vector["limits"]["max_message"]}
+    options = {"wire": vector["wire"], **vector["limits"]}
     try:
         async with ferrule.listen(address, accepted.put_nowait, **options):  # type: ignore[arg-type]
             cuts = range(len(data) + 1) if len(data) < 500 else [*range(100), *range(100, len(data), 97)]

@@ -1,13 +1,14 @@
 """Pipes and channels between processes on one machine, the same in C, Python and Node.
 
-Channels carry whole messages: ``await connect(address)``, ``async with listen(address, handler)``, on asyncio
-or uvloop; ``ferrule.sync`` has the same names for programs without an event loop. ``Loop``, ``Pipe``, ``TCP`` and
-``UDP`` have callbacks, as in pyuv; pipes pass all three, and sockets, to other processes.
+Channels carry whole messages, and handles with them: ``await connect(address)``, ``async with listen(address,
+handler)``, on asyncio or uvloop; ``ferrule.sync`` has the same names for programs without an event loop. ``Loop``,
+``Pipe``, ``TCP`` and ``UDP`` have callbacks, as in pyuv; pipes pass all three, and sockets, to other processes.
 """
 
 from . import _ferrule, errno, error, sync
+from ._message import HasFileno, Message, Passable, ReceivedHandle
 from ._options import Options
-from .channel import Address, Channel, connect
+from .channel import Address, Channel, connect, pair
 from .error import EndOfStream, Error
 from .handle import UV_FILE, UV_NAMED_PIPE, UV_TCP, UV_UDP, UV_UNKNOWN_HANDLE, Handle
 from .loop import UV_RUN_DEFAULT, UV_RUN_NOWAIT, UV_RUN_ONCE, Loop
@@ -44,9 +45,13 @@ __all__ = [
     "Error",
     "Handle",
     "Handler",
+    "HasFileno",
     "Loop",
+    "Message",
     "Options",
+    "Passable",
     "Pipe",
+    "ReceivedHandle",
     "Server",
     "Stream",
     "__version__",
@@ -54,5 +59,6 @@ __all__ = [
     "errno",
     "error",
     "listen",
+    "pair",
     "sync",
 ]

@@ -9,6 +9,8 @@ from . import _ferrule, _time
 CONNECT_TIMEOUT = 10.0
 """Seconds until there is a listener."""
 
+_NO_CAP = 1 << 62
+
 WIRES = {"native": _ferrule.FER_WIRE_NATIVE, "plain": _ferrule.FER_WIRE_PLAIN}
 
 
@@ -20,6 +22,10 @@ class Options(TypedDict, total=False):
     high_water: bytes that wait to be sent, above which ``send()`` waits; 1 MiB when missing.
     handshake_timeout: seconds until the peer has said hello; 5 when missing, None for no limit.
     close_timeout: seconds until the peer has said goodbye; 5 when missing, None for no limit.
+    frame_timeout: seconds of silence in the middle of a message; no limit when missing or None.
+    max_handles: handles that are taken with a message, up to 64; none when missing. Only on ``pipe:`` and on ``fd:``
+    of a Unix domain socket, on the native wire.
+    any_host: let ``tcp:`` addresses be others than those of the loopback.
     """
 
     wire: str
@@ -27,6 +33,9 @@ class Options(TypedDict, total=False):
     high_water: int
     handshake_timeout: float | None
     close_timeout: float | None
+    frame_timeout: float | None
+    max_handles: int
+    any_host: bool
 
 
 def _limit(seconds: float | None) -> int:
@@ -45,7 +54,8 @@ def to_c(options: Options, connect_timeout: float | None = CONNECT_TIMEOUT) -> d
 
     Raises TypeError for an unknown name, ValueError for a value that makes no sense.
     """
-    fields = {"connect_timeout_ms": _limit(connect_timeout)}
+    # send() waits at the high-water mark, so that nothing is ever refused because of what is queued.
+    fields = {"connect_timeout_ms": _limit(connect_timeout), "hard_cap": _NO_CAP}
     for name in options.keys() - Options.__annotations__.keys():
         raise TypeError(f"no such option: {name}")
     if "wire" in options:
@@ -60,4 +70,10 @@ def to_c(options: Options, connect_timeout: float | None = CONNECT_TIMEOUT) -> d
         fields["handshake_timeout_ms"] = _limit(options["handshake_timeout"])
     if "close_timeout" in options:
         fields["close_timeout_ms"] = _limit(options["close_timeout"])
+    if "frame_timeout" in options:
+        fields["frame_timeout_ms"] = _limit(options["frame_timeout"])
+    if "max_handles" in options:
+        fields["max_handles"] = options["max_handles"]
+    if options.get("any_host"):
+        fields["flags"] = _ferrule.FER_CHANNEL_ANY_HOST
     return fields

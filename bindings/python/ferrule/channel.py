@@ -1,15 +1,18 @@
-"""``connect`` and ``Channel``: whole messages, on asyncio."""
+"""``connect``, ``pair`` and ``Channel``: whole messages, on asyncio."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any, Union
 
-from . import _embed, _ferrule, _options, error
+from . import _embed, _ferrule, _message, _options, error
+from ._message import Message, Passable
 from ._opening import Opening
 from ._weak import weak_method
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from ._ferrule import _ChannelPointer
 
 Address = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
-"""Such as ``pipe:/path``, ``pipe:@abstract`` or ``pipe:name``."""
+"""Such as ``pipe:/path``, ``pipe:@abstract``, ``pipe:name``, ``fifo:IN,OUT``, ``tcp:127.0.0.1:PORT`` or ``fd:N``."""
 
 # Receiving pauses when more than this waits for recv(), and goes on when half of it is taken.
 _BYTES_WAITING = 1 << 20
@@ -51,18 +54,22 @@ class Channel:
         "_receivers",
         "_senders",
         "_size",
+        "_takes",
+        "_unsent",
         "_writable",
     )
 
-    def __init__(self, embedded: _embed.Embedded) -> None:
+    def __init__(self, embedded: _embed.Embedded, takes_handles: bool) -> None:
         self._embedded = embedded
-        self._messages: deque[bytes] = deque()  # received, not taken yet
+        self._takes = takes_handles
+        self._messages: deque[Any] = deque()  # received, not taken yet
         self._size = 0  # of all of these
         self._paused = False
         self._writable = True
         self._end: tuple[int, str] | None = None  # how receiving ended
         self._ending = False  # close() or abort() was called
         self._closed = False
+        self._unsent = 0  # in the end
         self._opening: asyncio.Future[tuple[int, str]] | None = None
         self._receivers: deque[asyncio.Future[None]] = deque()
         self._senders: deque[asyncio.Future[None]] = deque()
@@ -85,45 +92,92 @@ class Channel:
 
     # --- Receiving -----------------------------------------------------------------------------------------
 
-    def _on_messages(self, status: int, messages: list[bytes]) -> None:
+    def _on_messages(self, status: int, messages: list[Any]) -> None:
         if status:
             self._end = _with_detail(status)
             _wake(self._receivers)
             _wake(self._senders)
             return
         self._messages.extend(messages)
-        self._size += sum(map(len, messages))
+        self._size += sum(map(_message.weight if self._takes else len, messages))
         if self._size > _BYTES_WAITING or len(self._messages) > _MESSAGES_WAITING:
             self._paused = True
             _ferrule.fer_channel_pause(self._c)
         _wake(self._receivers, len(self._messages))
 
     async def recv(self) -> bytes:
-        """Wait for the next message.
+        """Wait for the next message; on a channel with ``max_handles`` it is a ``Message``.
 
         May be cancelled, also by a timeout, at any time: nothing is lost.
 
         Raises EndOfStream after the peer's goodbye, ResetError (a ConnectionResetError) when the peer died,
-        ProtocolError, MessageSizeError; ClosedError after ``close()`` or ``abort()``.
+        ProtocolError, MessageSizeError; AbortedError after a silence of ``frame_timeout``; Error FER_EMFILE when
+        handles came and this process has no room for them; ClosedError after ``close()`` or ``abort()``.
         Source: ``fer_channel_receive``; aea ``IPCChannelClient.read``.
         """
+        if not self._messages:
+            await self._arrival()
+        if self._takes:
+            return self._take_message()
+        message: bytes = self._messages.popleft()
+        self._size -= len(message)
+        if self._paused:
+            self._look()
+        return message
+
+    async def recv_message(self) -> Message:
+        """Wait for the next message: as ``recv()``, and always a ``Message``.
+
+        Raises as ``recv()``.
+        Source: ``fer_channel_receive``.
+        """
+        if not self._messages:
+            await self._arrival()
+        return self._take_message()
+
+    async def recv_many(self, limit: int | None = None) -> list[bytes]:
+        """Wait for the next message, and take with it all that are there already.
+
+        limit: how many at most; None for no limit.
+
+        Gives at least one message, and raises as ``recv()``.
+        Source: ``fer_channel_receive``.
+        """
+        if limit is not None and limit < 1:
+            raise ValueError("a limit is at least 1")
+        if not self._messages:
+            await self._arrival()
+        many = len(self._messages) if limit is None else min(limit, len(self._messages))
+        if self._takes:
+            return [self._take_message() for _ in range(many)]
+        messages: list[bytes] = [self._messages.popleft() for _ in range(many)]
+        self._size -= sum(map(len, messages))
+        if self._paused:
+            self._look()
+        return messages
+
+    def _take_message(self) -> Message:
+        received = self._messages.popleft()
+        self._size -= _message.weight(received)
+        if self._paused:
+            self._look()
+        return _message.hand_out(received)
+
+    async def _arrival(self) -> None:
+        """Wait until there is a message. Raises when none will come."""
         while not self._messages:
             if self._ending:
                 raise error.from_status(_ferrule.FER_ECLOSED, "this side has closed the channel")
             if self._end is not None:
                 raise error.from_status(*self._end)
             await self._wait(self._receivers, self._messages)
-        message = self._messages.popleft()
-        self._size -= len(message)
-        if (
-            self._paused
-            and self._size <= _BYTES_WAITING // 2
-            and len(self._messages) <= _MESSAGES_WAITING // 2
-        ):
+
+    def _look(self) -> None:
+        """Receive again if there is room."""
+        if self._size <= _BYTES_WAITING // 2 and len(self._messages) <= _MESSAGES_WAITING // 2:
             self._paused = False
             if self._end is None:
                 _ferrule.fer_channel_resume(self._c)
-        return message
 
     def __aiter__(self) -> Channel:
         return self
@@ -136,23 +190,65 @@ class Channel:
 
     # --- Sending -------------------------------------------------------------------------------------------
 
-    async def send(self, data: Buffer | Sequence[Buffer]) -> None:
+    async def send(self, data: Buffer | Sequence[Buffer], handles: Iterable[Passable] = ()) -> None:
         """Send a message: accepted whole, or not at all.
 
         data: an object with the buffer protocol, or a sequence of them that becomes one message. Read-only
         buffers of 64 KiB and more are not copied: what is behind them must not change until they are sent.
+        handles: what goes with it, up to 64: a Pipe, a TCP or a UDP, a received handle, a ``socket.socket``, anything
+        else with ``fileno()``, or a descriptor. They stay the caller's, who may close them at once. The peer
+        gets descriptors of its own, all with the message or none.
 
         Waits while more than ``high_water`` bytes are waiting to be sent. When it is cancelled, the message
         was not sent. Returning means that the message was accepted; ``close()`` tells of its arrival.
 
         Raises MessageSizeError over this side's or the peer's limit, PipeBrokenError after the peer's goodbye,
         ResetError when the peer died, ClosedError after ``close()`` or ``abort()``, InvalidArgumentError for an
-        empty message on the plain wire, TypeError for anything that is not bytes.
-        Source: ``fer_channel_send``; aea ``IPCChannelClient.write``.
+        empty message on the plain wire, TypeError for anything that is not bytes, or not a handle. With handles also
+        NotSupportedError for more of them than the peer takes, or where none can go; Error FER_EBADF for what is
+        not open, FER_EMFILE, FER_ETOOMANYREFS. After all but the second to fourth the channel goes on.
+        Source: ``fer_channel_send``, ``fer_channel_send_fds``; aea ``IPCChannelClient.write``.
         """
         while not self._writable and self._end is None and not self._ending:
             await self._wait(self._senders, None)
-        self._writable = _ferrule.ferpy_channel_send(self._c, data)
+        if handles:
+            fds = _message.descriptors(handles)
+            self._writable = _ferrule.ferpy_channel_send_fds(self._c, data, fds)
+        else:
+            self._writable = _ferrule.ferpy_channel_send(self._c, data)
+
+    def cork(self) -> None:
+        """Hold back what is sent from now on, so that it leaves together, until ``uncork()``.
+
+        What has gathered to 64 KiB leaves all the same, and ``close()`` flushes everything. Corking twice changes
+        nothing.
+
+        Raises ClosedError.
+        Source: ``fer_channel_cork``.
+        """
+        _ferrule.fer_channel_cork(self._c)
+
+    def uncork(self) -> None:
+        """Send what ``cork()`` held back, and hold back no more. Without a cork nothing changes.
+
+        Raises ClosedError.
+        Source: ``fer_channel_uncork``.
+        """
+        _ferrule.fer_channel_uncork(self._c)
+
+    @contextlib.contextmanager
+    def corked(self) -> Iterator[Channel]:
+        """``cork()`` at the beginning of a block, ``uncork()`` at its end: ``with channel.corked():``.
+
+        Raises ClosedError.
+        Source: ``fer_channel_cork``, ``fer_channel_uncork``.
+        """
+        self.cork()
+        try:
+            yield self
+        finally:
+            if not self._ending:
+                self.uncork()
 
     def _on_drain(self) -> None:
         self._writable = True
@@ -160,7 +256,7 @@ class Channel:
 
     # --- Waiting -------------------------------------------------------------------------------------------
 
-    async def _wait(self, waiters: deque[asyncio.Future[None]], messages: deque[bytes] | None) -> None:
+    async def _wait(self, waiters: deque[asyncio.Future[None]], messages: deque[Any] | None) -> None:
         """Wait to be woken, in turn. When cancelled after that, the next one is woken in its place."""
         waiter = _embed.check(self._embedded, self).create_future()
         waiters.append(waiter)
@@ -183,7 +279,7 @@ class Channel:
 
         Raises TimedOutError when the peer did not say goodbye in time, ResetError when it died before: then
         messages may not have arrived. CanceledError when ``abort()`` was called meanwhile. The channel is
-        closed in any case.
+        closed in any case; ``unsent``, of the channel and of the error, says what was not flushed.
         Source: ``fer_channel_close``; aea ``IPCChannelClient.close``.
         """
         host = _embed.check(self._embedded, self)
@@ -194,7 +290,9 @@ class Channel:
         self._closers.append(closer)
         status, detail = await closer
         if status:
-            raise error.from_status(status, detail)
+            failure = error.from_status(status, detail)
+            failure.unsent = self._unsent
+            raise failure
 
     def abort(self) -> None:
         """Close at once: nothing is flushed, and no goodbye is said.
@@ -217,12 +315,14 @@ class Channel:
         _wake(self._senders)
 
     def _on_closed(self, status: int) -> None:
+        detailed = _with_detail(status)
+        self._unsent = _ferrule.fer_channel_unsent(self._c)
         self._closed = True
         self._embedded.closing.discard(self)
         self._embedded.leave()
         for closer in self._closers:
             if not closer.done():
-                closer.set_result(_with_detail(status))
+                closer.set_result(detailed)
         self._closers.clear()
 
     @property
@@ -264,6 +364,14 @@ class Channel:
         """
         return _ferrule.fer_channel_get_info(self._c)
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes of what was accepted, headers included, the kernel never got. Final after ``close()``.
+
+        Source: ``fer_channel_unsent``.
+        """
+        return self._unsent if self._closed else _ferrule.fer_channel_unsent(self._c)
+
     def __repr__(self) -> str:
         return f"<ferrule.Channel {'closed' if self._ending else 'open'} at {id(self):#x}>"
 
@@ -293,26 +401,71 @@ def connect(
 
     address: where the server is.
     timeout: seconds until there is a listener, which is tried again and again; None for no limit.
-    wire, max_message, high_water, handshake_timeout, close_timeout: see ``Options``.
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host: see
+    ``Options``.
+
+    On ``fifo:IN,OUT`` both sides may do this, each with its own order of the two. The descriptor of ``fd:N`` is the
+    channel's from now on.
 
     Raises NotFoundError, RefusedError or TimedOutError when nobody listened in time; AddressError;
-    AccessError; ProtocolError or VersionError after a bad handshake, ResetError when the peer went away
-    during it, TimedOutError when it was slow; NotSupportedError for a transport or wire that is not to be
-    had; TypeError and ValueError for options.
+    AccessError, also for a host beyond the loopback and for a FIFO of another user; ProtocolError or VersionError
+    after a bad handshake, ResetError when the peer went away during it, TimedOutError when it was slow;
+    NotSupportedError for handles where none can go; Error FER_EPROTOTYPE, FER_ELOOP for what is no FIFO,
+    FER_EADDRINUSE for a FIFO that somebody else reads, FER_EBADF and others for a descriptor that is no connected
+    socket, which stays the caller's; TypeError and ValueError for options.
     Source: ``fer_channel_connect``; aea ``IPCChannelClient.connect``.
     """
     return Opening(_connect(address, _options.to_c(options, timeout)))
 
 
+async def pair(**options: Unpack[_options.Options]) -> tuple[Channel, Channel]:
+    """Make two channels that are connected with each other, over a Unix domain socket.
+
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles: of both; see
+    ``Options``.
+
+    Raises OSError when the system gives no more descriptors; NotSupportedError for handles on the plain wire;
+    TypeError and ValueError for options.
+    Source: ``fer_channel_pair``; ``socket.socketpair``.
+    """
+    fields = _options.to_c(options)
+    ends = socket.socketpair()
+    channels = []
+    try:
+        for end in ends:
+            channels.append(_begin(f"fd:{end.fileno()}", fields))
+            end.detach()  # It is the channel's.
+        one, other = [await _opened(channel) for channel in channels]
+    except BaseException:
+        for channel in channels:
+            await channel._abandon()
+        raise
+    finally:
+        for end in ends:
+            end.close()
+    return one, other
+
+
 async def _connect(address: Address, options: dict[str, int]) -> Channel:
+    return await _opened(_begin(address, options))
+
+
+def _begin(address: Address, options: dict[str, int]) -> Channel:
+    """A channel that opens."""
     embedded = _embed.here()
-    channel = Channel(embedded)
+    channel = Channel(embedded, options.get("max_handles", 0) > 0)
     channel._opening = asyncio.get_running_loop().create_future()
     call = weak_method(channel._on_connected)
     try:
         channel._own(_ferrule.fer_channel_connect(embedded.c, address, options, call))
     finally:
         embedded.look()
+    return channel
+
+
+async def _opened(channel: Channel) -> Channel:
+    """Wait until the channel is open."""
+    assert channel._opening is not None
     try:
         status, detail = await channel._opening
         if status:

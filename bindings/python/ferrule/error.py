@@ -16,11 +16,13 @@ class Error(OSError):
     status: its name, such as ``"FER_ECONNREFUSED"``.
     errno: the platform's own number that comes nearest; 0 for ``FER_EOF``.
     strerror: what it means, and what was wrong in this case.
+    unsent: of an error of a channel's ``close()``: bytes that were accepted and that the kernel never got.
     Source: ``fer_status``; pyuv ``error.UVError``.
     """
 
     code: int
     status: str
+    unsent: int = 0
 
     def __init__(self, code: int = _ferrule.FER_EUNKNOWN, detail: str = "") -> None:
         text = _ferrule.fer_status_text(code)

@@ -35,9 +35,10 @@ class Server:
     handlers that run; when the block raises, or is cancelled, they are cancelled.
     """
 
-    def __init__(self, embedded: _embed.Embedded, handler: Handler) -> None:
+    def __init__(self, embedded: _embed.Embedded, handler: Handler, takes_handles: bool) -> None:
         self._embedded = embedded
         self._handler = handler
+        self._takes = takes_handles
         self._ending = False
         self._closed = False
         self._handlers: set[asyncio.Task[None]] = set()
@@ -57,7 +58,7 @@ class Server:
             failure = error.from_status(status, _ferrule.fer_status_detail())
             _log.warning("%s: a client was turned away: %s", self._address, failure)
             return
-        channel = Channel(self._embedded)
+        channel = Channel(self._embedded, self._takes)
         channel._own(c)
         try:
             channel._start()
@@ -95,7 +96,7 @@ class Server:
     # --- The end -------------------------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """Stop listening, and remove the socket file. Channels, and handlers that run, go on.
+        """Stop listening, and remove the files that were made. Channels, and handlers that run, go on.
 
         Closing again waits for the same end; after it, nothing happens.
         Source: ``fer_server_close``.
@@ -173,15 +174,18 @@ class Server:
 def listen(address: Address, handler: Handler, **options: Unpack[_options.Options]) -> Opening[Server]:
     """Listen at an address: ``await listen(...)``, or ``async with listen(...) as server``.
 
-    address: where to listen. A stale socket file is replaced; the socket has mode 0600.
+    address: where to listen. A stale socket file is replaced; sockets and FIFOs have mode 0600. ``fifo:`` alone makes
+    two FIFOs in a private directory, and FIFOs have one client at a time; port 0 of ``tcp:`` picks one; ``fd:N`` is a
+    socket that listens already.
     handler: called with the channel of each client. A coroutine function runs in a task of its own, and its
     channel is closed when it returns, aborted when it raises; what it raises goes to the asyncio loop's
     exception handler. Any other function takes the channel over.
-    wire, max_message, high_water, handshake_timeout, close_timeout: of the channels; see ``Options``.
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host: of the
+    channels; see ``Options``.
 
-    Raises AddressError; Error FER_EADDRINUSE when somebody listens there; NotFoundError, AccessError and
-    others by what is wrong with the path; NotSupportedError for a transport or wire that is not to be had;
-    TypeError and ValueError for options.
+    Raises AddressError; Error FER_EADDRINUSE when somebody listens there, FER_EPROTOTYPE for a file in the place of a
+    FIFO; NotFoundError, AccessError and others by what is wrong with the path; AccessError for a host beyond the
+    loopback; NotSupportedError for handles where none can go; TypeError and ValueError for options.
     Source: ``fer_server_listen``; aea ``IPCChannel.connect``.
     """
     if not callable(handler):
@@ -191,7 +195,7 @@ def listen(address: Address, handler: Handler, **options: Unpack[_options.Option
 
 async def _listen(address: Address, handler: Handler, options: dict[str, int]) -> Server:
     embedded = _embed.here()
-    server = Server(embedded, handler)
+    server = Server(embedded, handler, options.get("max_handles", 0) > 0)
     call = weak_method(server._on_channel)
     try:
         server._own(_ferrule.fer_server_listen(embedded.c, address, options, call))

@@ -7,11 +7,14 @@ Ctrl-C does, ends the call, and after any other it goes on for the rest of its t
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-from . import _ferrule, _lifetime, _options, error
+from . import _ferrule, _lifetime, _message, _options, error
+from ._message import Message, Passable
 from ._time import Deadline
 from .channel import Address
 
@@ -59,39 +62,52 @@ class Channel:
     Every method raises Error FER_EBUSY while another thread is in one, and ForkError in the child of a fork.
     """
 
-    __slots__ = ("__weakref__", "_c", "_closed", "_one", "_owner")
+    __slots__ = ("__weakref__", "_c", "_closed", "_one", "_owner", "_takes")
 
-    def __init__(self, c: _ChannelPointer) -> None:
+    def __init__(self, c: _ChannelPointer, takes_handles: bool) -> None:
         self._c = c
+        self._takes = takes_handles
         self._owner = _ferrule.ferpy_own_channel(c, None)
         self._closed = False
         self._one = _Exclusive("channel")
 
-    def send(self, data: Buffer | Sequence[Buffer], timeout: float | None = None) -> None:
+    def send(
+        self,
+        data: Buffer | Sequence[Buffer],
+        timeout: float | None = None,
+        *,
+        handles: Iterable[Passable] = (),
+    ) -> None:
         """Send a message, and wait until the kernel has it.
 
         data: an object with the buffer protocol, or a sequence of them that becomes one message.
         timeout: in seconds.
+        handles: what goes with it, as for ``ferrule.Channel.send()``.
 
         Raises WouldBlockError when an earlier message kept this one from being accepted; TimedOutError when
         it was accepted and the rest of it goes with ``flush()`` or any later call (do not send it again);
         MessageSizeError, PipeBrokenError after the peer's goodbye, ResetError when the peer died,
-        ClosedError, InvalidArgumentError for an empty message on the plain wire, TypeError.
-        Source: ``fer_sync_send``; aea ``IPCChannelClient.write``.
+        ClosedError, InvalidArgumentError for an empty message on the plain wire, TypeError. With handles also
+        NotSupportedError; Error FER_EBADF, FER_EMFILE, FER_ETOOMANYREFS.
+        Source: ``fer_sync_send``, ``fer_sync_send_fds``; aea ``IPCChannelClient.write``.
         """
         deadline = Deadline(timeout)
+        fds = _message.descriptors(handles) if handles else None
         with self._one:
             try:
-                self._send(data, deadline)
+                self._send(data, fds, deadline)
             except error.InterruptedCallError:
                 # It was accepted: what is left of it must still go.
                 _patiently(deadline, lambda limit: _ferrule.fer_sync_flush(self._c, limit))
 
-    def _send(self, data: Buffer | Sequence[Buffer], deadline: Deadline) -> None:
+    def _send(self, data: Buffer | Sequence[Buffer], fds: list[int] | None, deadline: Deadline) -> None:
         while True:
             limit = deadline.left()
             try:
-                _ferrule.fer_sync_send(self._c, data, limit)
+                if fds is None:
+                    _ferrule.fer_sync_send(self._c, data, limit)
+                else:
+                    _ferrule.fer_sync_send_fds(self._c, data, fds, limit)
                 return
             except error.WouldBlockError:
                 # Because of a signal, or because the time is up.
@@ -110,14 +126,29 @@ class Channel:
             _patiently(Deadline(timeout), lambda limit: _ferrule.fer_sync_flush(self._c, limit))
 
     def recv(self, timeout: float | None = None) -> bytes:
-        """Wait for the next message.
+        """Wait for the next message; on a channel with ``max_handles`` it is a ``Message``.
 
         timeout: in seconds. Running out of it loses nothing.
 
         Raises TimedOutError (a TimeoutError); EndOfStream after the peer's goodbye, ResetError (a
-        ConnectionResetError) when the peer died, ProtocolError, MessageSizeError, ClosedError.
+        ConnectionResetError) when the peer died, ProtocolError, MessageSizeError; AbortedError after a silence of
+        ``frame_timeout``; Error FER_EMFILE when handles came and this process has no room for them; ClosedError.
         Source: ``fer_sync_receive``; aea ``IPCChannelClient.read``.
         """
+        received = self._receive(timeout)
+        return _message.hand_out(received) if self._takes else received
+
+    def recv_message(self, timeout: float | None = None) -> Message:
+        """Wait for the next message: as ``recv()``, and always a ``Message``.
+
+        timeout: in seconds. Running out of it loses nothing.
+
+        Raises as ``recv()``.
+        Source: ``fer_sync_receive``.
+        """
+        return _message.hand_out(self._receive(timeout))
+
+    def _receive(self, timeout: float | None) -> Any:
         with self._one:
             deadline = Deadline(timeout)
             return _patiently(deadline, lambda limit: _ferrule.fer_sync_receive(self._c, limit))
@@ -138,7 +169,8 @@ class Channel:
 
         Raises TimedOutError when the peer did not say goodbye in time, ResetError when it died before: then
         messages may not have arrived. The channel is closed in any case, except when the handler of a signal
-        raised: then call again, or ``abort()``.
+        raised: then call again, or ``abort()``. ``unsent``, of the channel and of the error, says what was not
+        flushed.
         Source: ``fer_sync_close``; aea ``IPCChannelClient.close``.
         """
         if self._closed:
@@ -150,6 +182,7 @@ class Channel:
                 self._closed = True
             except error.Error as failure:
                 self._closed = failure.code not in (_ferrule.FER_EBUSY, _ferrule.FER_EFORK)
+                failure.unsent = _ferrule.fer_channel_unsent(self._c) if self._closed else 0
                 raise
 
     def abort(self) -> None:
@@ -186,6 +219,15 @@ class Channel:
         with self._one:
             return _ferrule.fer_channel_get_info(self._c)
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes of what was accepted, headers included, the kernel never got. Final after ``close()``.
+
+        Source: ``fer_channel_unsent``.
+        """
+        with self._one:
+            return _ferrule.fer_channel_unsent(self._c)
+
     def __enter__(self) -> Channel:
         return self
 
@@ -206,10 +248,11 @@ class Server:
     block. One that is dropped without ``close()`` is closed, with a ResourceWarning.
     """
 
-    __slots__ = ("__weakref__", "_address", "_c", "_closed", "_one", "_owner", "_thread")
+    __slots__ = ("__weakref__", "_address", "_c", "_closed", "_one", "_owner", "_takes", "_thread")
 
-    def __init__(self, c: _ServerPointer) -> None:
+    def __init__(self, c: _ServerPointer, takes_handles: bool) -> None:
         self._c = c
+        self._takes = takes_handles
         self._owner = _ferrule.ferpy_own_server(c, None)
         self._closed = False
         self._one = _Exclusive("server")
@@ -226,8 +269,8 @@ class Server:
         Source: ``fer_sync_accept``.
         """
         with self._one:
-            deadline = Deadline(timeout)
-            return Channel(_patiently(deadline, lambda limit: _ferrule.fer_sync_accept(self._c, limit)))
+            c = _patiently(Deadline(timeout), lambda limit: _ferrule.fer_sync_accept(self._c, limit))
+            return Channel(c, self._takes)
 
     def __iter__(self) -> Iterator[Channel]:
         return self
@@ -239,7 +282,7 @@ class Server:
             raise StopIteration from None
 
     def close(self) -> None:
-        """Stop listening, and remove the socket file. Channels live on. Closing again does nothing.
+        """Stop listening, and remove the files that were made. Channels live on. Closing again does nothing.
 
         Source: ``fer_server_close``.
         """
@@ -288,31 +331,105 @@ def connect(
 
     address: where the server is.
     timeout: seconds until there is a listener, which is tried again and again; None for no limit.
-    wire, max_message, high_water, handshake_timeout, close_timeout: see ``Options``.
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host: see
+    ``Options``.
 
-    Raises as ``ferrule.connect()``.
+    Raises as ``ferrule.connect()``; for an ``fd:`` address also InterruptedCallError when a signal arrived: its
+    descriptor is closed then, and there is nothing to try again with.
     Source: ``fer_sync_connect``; aea ``IPCChannelClient.connect``.
     """
+    return _connect(address, options, timeout)
+
+
+def _connect(address: Address, options: _options.Options, timeout: float | None) -> Channel:
     fields = _options.to_c(options, timeout)
     deadline = Deadline(timeout)
     while True:
         try:
-            return Channel(_ferrule.fer_sync_connect(address, fields, -1))
+            c = _ferrule.fer_sync_connect(address, fields, -1)
+            return Channel(c, fields.get("max_handles", 0) > 0)
         except error.InterruptedCallError:
+            if os.fsencode(address).startswith(b"fd:"):
+                raise
             # A handler ran, and did not raise: try for what is left. 0 stands for the default.
             fields["connect_timeout_ms"] = deadline.left() or 1
+
+
+def pair(**options: Unpack[_options.Options]) -> tuple[Channel, Channel]:
+    """Make two channels that are connected with each other, over a Unix domain socket.
+
+    On the native wire a thread says hello for one of them, which has ended when this returns.
+
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles: of both; see
+    ``Options``.
+
+    Raises OSError when the system gives no more descriptors; NotSupportedError for handles on the plain wire;
+    TypeError and ValueError for options.
+    Source: ``fer_channel_pair``; ``socket.socketpair``.
+    """
+    _options.to_c(options)  # What is wrong with them is said before there is anything to close.
+    while True:
+        both = _join_both(options)
+        channels = [channel for channel in both if isinstance(channel, Channel)]
+        if len(channels) == 2:
+            return channels[0], channels[1]
+        for channel in channels:
+            channel.abort()
+        for failure in both:
+            # A handler ran, and did not raise: there is nothing left but to begin anew.
+            if isinstance(failure, error.Error) and not isinstance(failure, error.InterruptedCallError):
+                raise failure
+
+
+def _join_both(options: _options.Options) -> list[Channel | error.Error]:
+    made: list[Channel | error.Error] = []
+    ends = socket.socketpair()
+    other = threading.Thread(target=lambda: made.append(_join(ends[1], options)), daemon=True)
+    try:
+        other.start()
+        made.append(_join(ends[0], options))
+    finally:
+        # Whatever happened: with this end gone, the other one does not wait.
+        ends[0].close()
+        if other.ident is not None:
+            other.join()
+        ends[1].close()
+    return made
+
+
+def _join(end: socket.socket, options: _options.Options) -> Channel | error.Error:
+    """Make a channel of a socket, or give the exception. The socket is closed or the channel's then."""
+    fd = end.detach()
+    identity = os.fstat(fd).st_ino
+    try:
+        return _connect(f"fd:{fd}", options, None)
+    except error.Error as failure:
+        # An error leaves a descriptor that was never used where it is.
+        if _inode(fd) == identity:
+            os.close(fd)
+        return failure
+
+
+def _inode(fd: int) -> int | None:
+    try:
+        return os.fstat(fd).st_ino
+    except OSError:
+        return None
 
 
 def listen(address: Address, **options: Unpack[_options.Options]) -> Server:
     """Listen at an address.
 
-    address: where to listen. A stale socket file is replaced; the socket has mode 0600.
-    wire, max_message, high_water, handshake_timeout, close_timeout: of the channels; see ``Options``.
+    address: where to listen. A stale socket file is replaced; sockets and FIFOs have mode 0600. ``fifo:`` alone makes
+    two FIFOs in a private directory, port 0 of ``tcp:`` picks one.
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host: of the
+    channels; see ``Options``.
 
     Raises as ``ferrule.listen()``.
     Source: ``fer_sync_listen``; aea ``IPCChannel.connect``.
     """
-    return Server(_ferrule.fer_sync_listen(address, _options.to_c(options)))
+    fields = _options.to_c(options)
+    return Server(_ferrule.fer_sync_listen(address, fields), fields.get("max_handles", 0) > 0)
 
 
-__all__ = ["Channel", "Server", "connect", "listen"]
+__all__ = ["Channel", "Server", "connect", "listen", "pair"]

@@ -59,6 +59,30 @@ int ferpy_parts_hold(ferpy_parts *parts, PyObject *data);
 /** Let go of everything. Doing it twice is allowed. */
 void ferpy_parts_release(ferpy_parts *parts);
 
+/* Descriptors that go out and come in with messages (descriptors.c). */
+
+/** Numbers, as the library takes them. */
+typedef struct ferpy_fds {
+    fer_fd *numbers;
+    size_t count;
+} ferpy_fds;
+
+/* clang-format off */
+#define FERPY_FDS_INIT { .numbers = NULL, .count = 0 }
+/* clang-format on */
+
+/** Take the numbers of a sequence of them. */
+int ferpy_fds_hold(ferpy_fds *fds, PyObject *sequence);
+
+/** Free what holds them; the descriptors stay open. Doing it twice is allowed. */
+void ferpy_fds_release(ferpy_fds *fds);
+
+/**
+ * A message that is being delivered, as Python has it: bytes, or with handles a tuple of bytes and of a
+ * tuple of what holds them. NULL with an exception set; then no handle is lost.
+ */
+PyObject *ferpy_message(fer_channel *channel, const fer_message *message);
+
 /* Calls (call.c). */
 
 /** What a callback has as its `user`. */
@@ -102,7 +126,7 @@ int ferpy_is_ending(void);
 
 /* Text (text.c). */
 
-enum { FERPY_TEXT_MAX = 8192 }; /**< room for any path, and for what an address has before it */
+enum { FERPY_TEXT_MAX = 16384 }; /**< room for any address: two paths, and what is around them */
 
 /** str, bytes or os.PathLike to bytes, as the file system has them. */
 int ferpy_text(PyObject *object, PyObject **bytes);

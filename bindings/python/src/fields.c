@@ -24,6 +24,7 @@ const ferpy_field ferpy_channel_options_fields[] = {
     FIELD(fer_channel_options, connect_timeout_ms, FERPY_I64),
     FIELD(fer_channel_options, handshake_timeout_ms, FERPY_I64),
     FIELD(fer_channel_options, close_timeout_ms, FERPY_I64),
+    FIELD(fer_channel_options, frame_timeout_ms, FERPY_I64),
     FIELD_END,
 };
 

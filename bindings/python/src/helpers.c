@@ -61,7 +61,7 @@ static int worth_holding(const ferpy_parts *parts) {
 }
 
 /* FER_ENOMEM, with an exception set, when the buffers cannot be held. */
-static fer_status send_held(fer_channel *channel, PyObject *data) {
+static fer_status send_held(fer_channel *channel, PyObject *data, const ferpy_fds *fds) {
     ferpy_call *call = NULL;
     PyObject *pair = PyTuple_Pack(2, data, Py_None);
 
@@ -70,8 +70,8 @@ static fer_status send_held(fer_channel *channel, PyObject *data) {
         return FER_ENOMEM;
     }
     Py_DECREF(pair);
-    fer_status status = fer_channel_send(channel, call->parts.bytes, call->parts.count, NULL, 0,
-                                         ferpy_on_sent, call);
+    fer_status status = fer_channel_send_fds(channel, call->parts.bytes, call->parts.count,
+                                             fds->numbers, fds->count, ferpy_on_sent, call);
     if (status != FER_OK) {
         ferpy_raise(status);
         ferpy_call_free(call);
@@ -79,8 +79,10 @@ static fer_status send_held(fer_channel *channel, PyObject *data) {
     return status;
 }
 
-static fer_status send_copied(fer_channel *channel, const ferpy_parts *parts) {
-    fer_status status = fer_channel_send(channel, parts->bytes, parts->count, NULL, 0, NULL, NULL);
+static fer_status send_copied(fer_channel *channel, const ferpy_parts *parts,
+                              const ferpy_fds *fds) {
+    fer_status status = fer_channel_send_fds(channel, parts->bytes, parts->count, fds->numbers,
+                                             fds->count, NULL, NULL);
 
     if (status != FER_OK) {
         ferpy_raise(status);
@@ -88,7 +90,7 @@ static fer_status send_copied(fer_channel *channel, const ferpy_parts *parts) {
     return status;
 }
 
-PyObject *ferpy_channel_send(fer_channel *channel, PyObject *data) {
+static PyObject *send_with(fer_channel *channel, PyObject *data, const ferpy_fds *fds) {
     ferpy_parts parts = FERPY_PARTS_INIT;
     fer_status status;
 
@@ -96,10 +98,27 @@ PyObject *ferpy_channel_send(fer_channel *channel, PyObject *data) {
         return NULL;
     }
     if (worth_holding(&parts)) {
-        status = send_held(channel, data);
+        status = send_held(channel, data, fds);
     } else {
-        status = send_copied(channel, &parts);
+        status = send_copied(channel, &parts, fds);
     }
     ferpy_parts_release(&parts);
     return status == FER_OK ? PyBool_FromLong(fer_channel_is_writable(channel)) : NULL;
+}
+
+PyObject *ferpy_channel_send(fer_channel *channel, PyObject *data) {
+    const ferpy_fds none = FERPY_FDS_INIT;
+
+    return send_with(channel, data, &none);
+}
+
+PyObject *ferpy_channel_send_fds(fer_channel *channel, PyObject *data, PyObject *fds) {
+    ferpy_fds held = FERPY_FDS_INIT;
+
+    if (ferpy_fds_hold(&held, fds) < 0) {
+        return NULL;
+    }
+    PyObject *result = send_with(channel, data, &held);
+    ferpy_fds_release(&held);
+    return result;
 }

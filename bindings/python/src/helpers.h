@@ -44,4 +44,18 @@ PyObject *ferpy_loop_turn(fer_loop *loop);
  */
 PyObject *ferpy_channel_send(fer_channel *channel, PyObject *data);
 
+/** The same with a sequence of descriptors, which stay the caller's. */
+PyObject *ferpy_channel_send_fds(fer_channel *channel, PyObject *data, PyObject *fds);
+
+/**
+ * About a handle that came with a message, as the messages have it: it is closed when it is dropped.
+ *
+ * Its kind; its descriptor, -1 when that is gone; the descriptor, which is the caller's from now on, or -1.
+ * After ferpy_received_give() there is a ResourceWarning when it is dropped with its descriptor.
+ */
+PyObject *ferpy_received_kind(PyObject *received);
+PyObject *ferpy_received_fileno(PyObject *received);
+PyObject *ferpy_received_detach(PyObject *received);
+PyObject *ferpy_received_give(PyObject *received);
+
 #endif

@@ -133,14 +133,13 @@ void ferpy_on_channel_connected(fer_channel *channel, fer_status status, void *u
     ferpy_leave(gil);
 }
 
-/* A list of bytes; NULL with an exception set. */
-static PyObject *payloads(const fer_message *messages, size_t count) {
+/* A list of messages; NULL with an exception set. */
+static PyObject *list_of(fer_channel *channel, const fer_message *messages, size_t count) {
     PyObject *list = PyList_New((Py_ssize_t)count);
 
     for (size_t i = 0; list && i < count; i++) {
-        PyObject *payload =
-            PyBytes_FromStringAndSize(messages[i].data, (Py_ssize_t)messages[i].size);
-        if (!payload || PyList_SetItem(list, (Py_ssize_t)i, payload) < 0) {
+        PyObject *message = ferpy_message(channel, &messages[i]);
+        if (!message || PyList_SetItem(list, (Py_ssize_t)i, message) < 0) {
             Py_CLEAR(list);
         }
     }
@@ -153,7 +152,7 @@ void ferpy_on_messages(fer_channel *channel, fer_status status, const fer_messag
     if (!ferpy_enter(&gil)) {
         return;
     }
-    PyObject *list = payloads(messages, status == FER_OK ? count : 0);
+    PyObject *list = list_of(channel, messages, status == FER_OK ? count : 0);
     ferpy_deliver(fer_channel_loop(channel), user,
                   list ? Py_BuildValue("(iN)", (int)status, list) : NULL);
     ferpy_leave(gil);

@@ -2,6 +2,11 @@
 
 %ignore fer_bytes;
 %ignore fer_message;
+%ignore fer_passed;
+
+/* Handles are taken out of a message as it comes: see ferpy_message(). */
+%ignore fer_message_take;
+%ignore fer_message_take_fd;
 
 %typemap(in) (const fer_bytes *parts, size_t count) (ferpy_parts held = FERPY_PARTS_INIT) {
     if (ferpy_parts_hold(&held, $input) < 0) {
@@ -92,13 +97,43 @@
     ferpy_call_free(call$argnum);
 }
 
+
+/* Descriptors that go with a message: a sequence of numbers. */
+%typemap(in) (const fer_fd *fds, size_t fd_count) (ferpy_fds held = FERPY_FDS_INIT) {
+    if (ferpy_fds_hold(&held, $input) < 0) {
+        SWIG_fail;
+    }
+    $1 = held.numbers;
+    $2 = held.count;
+}
+%typemap(freearg) (const fer_fd *fds, size_t fd_count) {
+    ferpy_fds_release(&held$argnum);
+}
+
+/* With a completion: (bytes, descriptors, callable or None). */
+%typemap(in) (const fer_bytes *parts, size_t count, const fer_fd *fds, size_t fd_count,
+              fer_sent_cb cb, void *user)
+             (ferpy_call *call = NULL, ferpy_fds held = FERPY_FDS_INIT, PyObject *along = NULL) {
+    if (ferpy_call_passing(&call, $input, &along) < 0 || ferpy_fds_hold(&held, along) < 0) {
+        SWIG_fail;
+    }
+    $1 = call->parts.bytes;
+    $2 = call->parts.count;
+    $3 = held.numbers;
+    $4 = held.count;
+    $5 = call->callable ? ferpy_on_sent : NULL;
+    $6 = call->callable ? call : NULL;
+}
+
 /* After a success the completion owns the call, if there is one. */
 %typemap(argout) (const fer_bytes *parts, size_t count, fer_stream_cb cb, void *user),
                  (const fer_bytes *parts, size_t count, fer_handle *pass, fer_stream_cb cb,
                   void *user),
                  (const fer_bytes *parts, size_t count, fer_fd fd, fer_stream_cb cb, void *user),
                  (const fer_bytes *parts, size_t count, fer_handle *const *handles,
-                  size_t handle_count, fer_sent_cb cb, void *user) {
+                  size_t handle_count, fer_sent_cb cb, void *user),
+                 (const fer_bytes *parts, size_t count, const fer_fd *fds, size_t fd_count,
+                  fer_sent_cb cb, void *user) {
     if (call$argnum->callable) {
         call$argnum = NULL;
     }
@@ -111,13 +146,19 @@
                    size_t handle_count, fer_sent_cb cb, void *user) {
     ferpy_call_free(call$argnum);
 }
+%typemap(freearg) (const fer_bytes *parts, size_t count, const fer_fd *fds, size_t fd_count,
+                   fer_sent_cb cb, void *user) {
+    ferpy_fds_release(&held$argnum);
+    ferpy_call_free(call$argnum);
+}
 
+/* The channel that a message comes from is the first argument. */
 %typemap(in, numinputs=0) fer_message *message (fer_message received) {
     $1 = &received;
 }
 %typemap(argout) fer_message *message {
     Py_XDECREF($result);
-    $result = PyBytes_FromStringAndSize($1->data, (Py_ssize_t)$1->size);
+    $result = ferpy_message(arg1, $1);
     if (!$result) {
         SWIG_fail;
     }

@@ -38,6 +38,9 @@
 }
 %enddef
 
+/* Its callback is called twice; two connected descriptors do the same. */
+%ignore fer_channel_pair;
+
 %ferpy_once(fer_posted_cb, ferpy_on_posted)
 %ferpy_once(fer_stream_cb, ferpy_on_stream)
 %ferpy_once(fer_handle_closed_cb, ferpy_on_handle_closed)

@@ -18,6 +18,7 @@
 %thread fer_loop_step;
 %thread fer_sync_connect;
 %thread fer_sync_send;
+%thread fer_sync_send_fds;
 %thread fer_sync_flush;
 %thread fer_sync_receive;
 %thread fer_sync_close;

@@ -52,6 +52,7 @@ PyObject *ferpy_wrap_channel(fer_channel *channel)
 %ferpy_new_number(int, fd, PyLong_FromLong)
 %ferpy_new_number(fer_fd, fd, PyLong_FromSsize_t)
 %ferpy_new_number(int32_t, bytes, PyLong_FromLong)
+%ferpy_new_number(uint64_t, bytes, PyLong_FromUnsignedLongLong)
 %ferpy_new_number(int64_t, timeout_ms, PyLong_FromLongLong)
 %ferpy_new_number(size_t, written, PyLong_FromSize_t)
 

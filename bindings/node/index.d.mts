@@ -2,11 +2,13 @@ import ferrule = require('./index.js');
 
 export import Channel = ferrule.Channel;
 export import Pipe = ferrule.Pipe;
+export import ReceivedHandle = ferrule.ReceivedHandle;
 export import Server = ferrule.Server;
 export import TCP = ferrule.TCP;
 export import UDP = ferrule.UDP;
 export import connect = ferrule.connect;
 export import listen = ferrule.listen;
+export import pair = ferrule.pair;
 export import version = ferrule.version;
 
 export type Data = ferrule.Data;
@@ -17,6 +19,8 @@ export type ConnectOptions = ferrule.ConnectOptions;
 export type ListenOptions = ferrule.ListenOptions;
 export type WaitOptions = ferrule.WaitOptions;
 export type ChannelInfo = ferrule.ChannelInfo;
+export type Message = ferrule.Message;
+export type SendOptions = ferrule.SendOptions;
 export type ChannelEvents = ferrule.ChannelEvents;
 export type ChannelHandler = ferrule.ChannelHandler;
 export type PipeOptions = ferrule.PipeOptions;

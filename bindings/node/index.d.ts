@@ -25,6 +25,8 @@ declare namespace ferrule {
     status: string;
     /** The address or name that was asked for. */
     address?: string;
+    /** Of an error that ended a channel: how many bytes of what was sent the kernel never got. */
+    unsent?: number;
   }
 
   /** How channels behave. Times are in milliseconds; Infinity means without limit. */
@@ -41,6 +43,15 @@ declare namespace ferrule {
     handshakeTimeout?: number | undefined;
     /** Until the peer has said goodbye to a close(); 5 seconds unless given. */
     closeTimeout?: number | undefined;
+    /** The longest silence in the middle of a message, which ends the channel with ECONNABORTED; no limit unless given. */
+    frameTimeout?: number | undefined;
+    /**
+     * Handles that are taken with a message, up to 64; none unless given. Only the native wire carries them, and only
+     * over Unix domain sockets: `pipe:` and `fd:`. ENOTSUP elsewhere.
+     */
+    maxHandles?: number | undefined;
+    /** Whether `tcp:` addresses may be others than those of the loopback; false unless given. */
+    anyHost?: boolean | undefined;
   }
 
   interface ConnectOptions extends ChannelOptions {
@@ -80,8 +91,20 @@ declare namespace ferrule {
     highWater: number;
   }
 
+  /** A message. On a channel with `maxHandles` it has the handles that came with it, in the sender's order. */
+  interface Message extends Buffer {
+    readonly handles?: readonly ReceivedHandle[];
+  }
+
+  interface SendOptions {
+    /** Up to 64 handles that go with the message: delivered together with it, or not at all. */
+    handles?: readonly Passable[] | undefined;
+    /** Of Node's own objects among them: leave them open; they are closed once the kernel has them unless this is true. */
+    keepOpen?: boolean | undefined;
+  }
+
   interface ChannelEvents {
-    message: [message: Buffer];
+    message: [message: Message, handles: readonly ReceivedHandle[]];
     end: [];
     error: [error: Error];
     drain: [];
@@ -113,18 +136,38 @@ declare namespace ferrule {
      * It is accepted whole, or refused whole with an error thrown: EAGAIN over the hard cap, EMSGSIZE over the
      * peer's limit, EPIPE after the peer's goodbye, ECONNRESET. Bytes from 64 KiB up are not copied: they must
      * not change, nor their memory be transferred, until the kernel has them, which is what the callback tells.
+     *
+     * Handles that go with it stay usable here, and may be closed at once; one of Node's own objects is closed once
+     * the kernel has it, unless `keepOpen` is true. ENOTSUP when the peer, the transport or the wire does not take them.
      * @returns false when it is better to wait for 'drain' before sending more
      */
     send(data: Data | readonly Data[], callback?: (error: FerruleError | null) => void): boolean;
+    send(
+      data: Data | readonly Data[],
+      options: SendOptions | undefined,
+      callback?: (error: FerruleError | null) => void,
+    ): boolean;
+    /** Send a message now or not at all: false, with nothing sent, when it has to wait for 'drain'. */
+    trySend(data: Data | readonly Data[], options?: SendOptions): boolean;
+    /** Hold back what is sent from now on, so that it leaves together. What gathers to 64 KiB leaves all the same. */
+    cork(): this;
+    /** Let go of what cork() held back, and hold back no more. */
+    uncork(): this;
+    /** How many bytes of what was sent, headers included, the kernel never got. Final once the channel is closed. */
+    readonly unsent: number;
 
     /**
      * Take the next message. When it is aborted or out of time, no message was taken.
      * @returns null after the peer's goodbye, and after close() or abort() on this side
      */
-    receive(options?: WaitOptions): Promise<Buffer | null>;
+    receive(options?: WaitOptions): Promise<Message | null>;
+    /** The same as receive(). */
+    recv(options?: WaitOptions): Promise<Message | null>;
+    /** The same, as an object on any channel. */
+    recvMessage(options?: WaitOptions): Promise<{ data: Message; handles: readonly ReceivedHandle[] } | null>;
 
     /** The messages until the peer's goodbye. Leaving the loop leaves the channel open. */
-    [Symbol.asyncIterator](): AsyncIterableIterator<Buffer>;
+    [Symbol.asyncIterator](): AsyncIterableIterator<Message>;
 
     /** Hold messages back until resume(). What the peer sends waits, and in the end makes it wait. */
     pause(): this;
@@ -188,8 +231,39 @@ declare namespace ferrule {
     on(event: string | symbol, listener: (...args: any[]) => void): this;
   }
 
-  /** What can be passed over a pipe. A number is a descriptor, which must stay open until it is passed. */
-  type Passable = Pipe | TCP | UDP | net.Socket | net.Server | dgram.Socket | number;
+  /**
+   * A handle that came with a message. It owns the descriptor, until that is taken out, made something of, or closed.
+   * One that nobody refers to any more is closed when the collector finds it.
+   */
+  class ReceivedHandle {
+    private constructor();
+
+    /** 'other' is a descriptor that is no pipe, TCP or UDP socket. */
+    readonly kind: HandleType;
+    /** The descriptor, which stays this object's; -1 once it is closed or taken. */
+    readonly fd: number;
+    /** Whether it was closed, or taken. */
+    readonly closed: boolean;
+
+    /** Take the descriptor out; it is the caller's. */
+    detach(): number;
+    /** Make a handle of it: a Pipe, a TCP or a UDP, as `kind` says. ERR_FERRULE_KIND, with nothing taken, for 'other'. */
+    open<T extends Pipe | TCP | UDP = Pipe>(options?: PipeOptions): T;
+    /** Make a net.Socket of a connected pipe or TCP socket. */
+    toSocket(options?: Omit<net.SocketConstructorOpts, 'fd'>): net.Socket;
+    /** Make a net.Server of a listening pipe or TCP socket; it emits 'listening'. */
+    toServer(options?: net.ServerOpts, onconnection?: (socket: net.Socket) => void): net.Server;
+    toServer(onconnection: (socket: net.Socket) => void): net.Server;
+    /** Make a dgram.Socket of a UDP socket, bound already. */
+    toDgram(options?: Omit<dgram.SocketOptions, 'type'>): dgram.Socket;
+    /** Close it. Closing again, or after it was taken, does nothing. */
+    close(): void;
+    /** The same as close(), for `using`. */
+    [Symbol.dispose](): void;
+  }
+
+  /** What can be passed. A number is a descriptor; one that is written to a pipe must stay open until it is passed. */
+  type Passable = Pipe | TCP | UDP | ReceivedHandle | net.Socket | net.Server | dgram.Socket | number;
 
   /** The kind of a received handle; 'other' is a descriptor that is no pipe, TCP or UDP socket. */
   type HandleType = 'pipe' | 'tcp' | 'udp' | 'other';
@@ -444,6 +518,9 @@ declare namespace ferrule {
   /** Listen at an address. */
   function listen(address: string, onchannel: ChannelHandler): Promise<Server>;
   function listen(address: string, options: ListenOptions | undefined, onchannel: ChannelHandler): Promise<Server>;
+
+  /** Make two channels that are connected with each other. */
+  function pair(options?: ChannelOptions): Promise<[Channel, Channel]>;
 
   /** The version of the library. */
   const version: string;

@@ -38,7 +38,7 @@ test('the addon refuses arguments of the wrong kind', isolated(async ({ address 
   pipe.init();
   const channel = new native.Channel();
   const server = new native.Server();
-  const options = new Float64Array(8);
+  const options = new Float64Array(10);
   const wrong = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
   const calls = [
     () => pipe.bind(7, 0, 0), () => pipe.bind('x', 'y', 0), () => pipe.bind('x', 0, 1.5), () => pipe.bind('x', 0, NaN),
@@ -47,9 +47,13 @@ test('the addon refuses arguments of the wrong kind', isolated(async ({ address 
     () => pipe.open('1'), () => pipe.write(), () => pipe.write(1), () => pipe.write([1]), () => pipe.write(new Uint16Array(2)),
     () => pipe.tryWrite({}), () => pipe.name('peer'), () => pipe.hold(1),
     () => channel.connect('pipe:x'), () => channel.connect('pipe:x', []), () => channel.connect(7, options),
-    () => channel.connect('pipe:x', new Float64Array(7)), () => channel.connect('pipe:x', new Float32Array(8)),
+    () => channel.connect('pipe:x', new Float64Array(7)), () => channel.connect('pipe:x', new Float32Array(10)),
     () => channel.send(), () => channel.send(7),
-    () => channel.send('x', 'y'), () => channel.info(), () => channel.info(new Float64Array(3)), () => channel.hold(),
+    () => channel.send('x', 'y'), () => channel.pass('x', undefined), () => channel.pass('x', undefined, [1]),
+    () => channel.pass('x', undefined, new Int32Array(65)), () => channel.pass(7, undefined, new Int32Array(1)),
+    () => channel.pair(), () => channel.pair({}, options), () => channel.pair(pipe, options), () => channel.pair(server, []),
+    () => native.receivedFd(), () => native.receivedFd({}), () => native.receivedClose(channel), () => native.receivedRelease(7),
+    () => channel.info(), () => channel.info(new Float64Array(3)), () => channel.hold(),
     () => server.listen(7, options), () => server.listen('pipe:x', {}), () => server.take(), () => server.take(pipe),
     () => server.hold('yes'),
     () => native.register(), () => native.register('pipeRead', 7), () => native.register(7, () => {}),
@@ -106,13 +110,16 @@ test('arguments of the wrong type', isolated(async ({ address }) => {
   }
   for (const wrong of [null, 7, 'text']) await assert.rejects(connect(address, wrong), type);
   for (const wrong of [undefined, null, 7, {}]) await assert.rejects(listen(address, {}, wrong), type);
-  for (const name of ['timeout', 'handshakeTimeout', 'closeTimeout', 'maxMessage', 'highWater', 'hardCap']) {
+  for (const name of ['timeout', 'handshakeTimeout', 'closeTimeout', 'frameTimeout', 'maxMessage', 'highWater', 'hardCap']) {
     for (const wrong of ['7', null, {}]) await assert.rejects(connect(address, { [name]: wrong }), type, name);
     for (const wrong of [-1, 0, 1.5, NaN, -Infinity, 2 ** 53]) {
       await assert.rejects(connect(address, { [name]: wrong }), range, name);
     }
   }
   await assert.rejects(connect(address, { maxMessage: 2 ** 32 }), range);
+  for (const wrong of [-1, 65, 1.5, NaN]) await assert.rejects(connect(address, { maxHandles: wrong }), range);
+  for (const wrong of ['7', null, {}]) await assert.rejects(connect(address, { maxHandles: wrong }), type);
+  for (const wrong of [1, 'yes', null]) await assert.rejects(connect(address, { anyHost: wrong }), type);
   await assert.rejects(connect(address, { wire: 'copper' }), { code: 'ERR_INVALID_ARG_VALUE' });
   for (const wrong of [null, 7, {}]) await assert.rejects(connect(address, { signal: wrong }), type);
 }));
@@ -122,7 +129,8 @@ test('data that cannot be sent', isolated(async ({ address }) => {
   for (const wrong of [undefined, null, 7, true, {}, [7], [null], ['x', undefined], Symbol('x'), () => {}]) {
     assert.throws(() => client.send(wrong), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
   }
-  for (const wrong of [null, 7, 'text', {}]) {
+  for (const wrong of [null, 7, 'text', Symbol('x')]) {
+    assert.throws(() => client.send('x', {}, wrong), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
     assert.throws(() => client.send('x', wrong), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
   }
   // Memory that was given away: empty, but not an empty message.

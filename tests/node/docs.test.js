@@ -44,7 +44,7 @@ for (const [line, program, prints] of programs(page)) {
 
 test('the page names everything', () => {
   const names = Object.keys(ferrule);
-  for (const Class of [ferrule.Channel, ferrule.Server, ferrule.Pipe, ferrule.TCP, ferrule.UDP, Object.getPrototypeOf(ferrule.Pipe), Object.getPrototypeOf(ferrule.UDP)]) {
+  for (const Class of [...Object.values(ferrule).filter((value) => value.prototype?.constructor === value), Object.getPrototypeOf(ferrule.Pipe), Object.getPrototypeOf(ferrule.UDP)]) {
     for (const name of Object.getOwnPropertyNames(Class.prototype)) {
       // Overridden methods of EventEmitter and Duplex.
       if (!name.startsWith('_') && !['constructor', 'addListener', 'prependListener'].includes(name)) names.push(name);

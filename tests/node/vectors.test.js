@@ -5,7 +5,6 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const fs = require('node:fs');
-const net = require('node:net');
 const path = require('node:path');
 const { test } = require('node:test');
 const { closed, ferrule, isolated, root, turn } = require('./helpers.js');
@@ -14,8 +13,10 @@ const { vectors } = JSON.parse(fs.readFileSync(path.join(root, 'tests', 'vectors
 
 assert.ok(vectors.length > 0);
 
-/** What this package can be told to take. */
-const abilities = new Set();
+/** A Pipe passes one descriptor with a byte. The vectors with several on one are replayed in C and Python. */
+const replayed = vectors.filter(({ rides = [] }) => rides.every(({ count }) => count === 1));
+
+assert.ok(replayed.some(({ needs }) => needs?.includes('handles')));
 
 /** Collects what the server sees of one client. */
 class Watch {
@@ -32,8 +33,9 @@ class Watch {
       const { version, peerMaxMessage, peerMaxHandles } = channel.info;
       this.events.push({ type: 'hello', version, max_message: peerMaxMessage, max_handles: peerMaxHandles });
     }
-    channel.on('message', (message) => {
-      this.events.push({ type: 'message', hex: message.toString('hex'), handles: 0 });
+    channel.on('message', (message, handles) => {
+      this.events.push({ type: 'message', hex: message.toString('hex'), handles: handles.length });
+      for (const handle of handles) handle.close();
     });
     channel.on('end', () => this.events.push({ type: 'ended', status: 'FER_EOF' }));
     channel.on('error', (error) => this.events.push({ type: 'error', status: error.status }));
@@ -58,20 +60,41 @@ async function accepted(vector, socket, watch) {
   else while (watch.channel === undefined) await turn();
 }
 
+/** A piece, cut once more where a descriptor rides on a byte: [bytes, whether one does]. */
+function cutAtRides(piece, rides = []) {
+  const at = new Set(rides.map((ride) => ride.at - piece.at));
+  const found = [];
+  let start = 0;
+  for (let i = 1; i <= piece.length; i += 1) {
+    if (i < piece.length && !at.has(i)) continue;
+    found.push([piece.subarray(start, i), at.has(start)]);
+    start = i;
+  }
+  return found;
+}
+
+/** What is passed: which it is does not matter. */
+const passed = fs.openSync('/dev/null', 'r');
+
 async function replay(vector, file, start, pieces) {
   const watch = new Watch(vector);
   start(watch);
-  const socket = net.connect({ path: file, allowHalfOpen: true });
+  const socket = new ferrule.Pipe({ ipc: true, allowHalfOpen: true });
   // The server may close as soon as it has seen enough.
   socket.on('error', (error) => assert.match(error.code, /^(EPIPE|ECONNRESET)$/));
   const gone = new Promise((resolve) => { socket.on('close', resolve); });
+  await socket.connect(file);
   await accepted(vector, socket, watch);
   socket.resume();
   for (const piece of pieces) {
-    if (piece.length > 0 && !socket.destroyed) socket.write(piece);
+    for (const [bytes, rides] of cutAtRides(piece, vector.rides)) {
+      if (socket.destroyed) continue;
+      if (rides) socket.writeHandle(bytes, passed);
+      else socket.write(bytes);
+    }
     await turn();
   }
-  socket.end();
+  if (!socket.destroyed) socket.end();
   await watch.over;
   socket.destroy();
   await gone;
@@ -79,14 +102,17 @@ async function replay(vector, file, start, pieces) {
   return watch.events;
 }
 
-for (const vector of vectors) {
-  const missing = (vector.needs ?? []).filter((need) => !abilities.has(need));
-  if (missing.length > 0) continue;
+/** The pieces of some bytes between positions; each knows its own. */
+function cut(bytes, positions) {
+  return positions.map((position, i) => Object.assign(bytes.subarray(position, positions[i + 1]), { at: position }));
+}
+
+for (const vector of replayed) {
   test(`vector ${vector.name}`, isolated(async ({ address, path: file }) => {
     let current;
     const server = await ferrule.listen(
       address,
-      { wire: vector.wire, maxMessage: vector.limits.max_message },
+      { wire: vector.wire, maxMessage: vector.limits.max_message, maxHandles: vector.limits.max_handles },
       (channel) => current.open(channel),
     );
     server.on('clientError', (error) => current.refuse(error));
@@ -94,10 +120,10 @@ for (const vector of vectors) {
     const bytes = Buffer.from(vector.hex, 'hex');
     const want = expected(vector);
     for (let position = 0; position <= bytes.length; position += 1) {
-      const pieces = [bytes.subarray(0, position), bytes.subarray(position)];
+      const pieces = cut(bytes, [0, position]);
       assert.deepEqual(await replay(vector, file, start, pieces), want, `cut at ${position}`);
     }
-    const single = [...bytes].map((byte) => Buffer.of(byte));
+    const single = cut(bytes, Array.from(bytes, (_, i) => i));
     assert.deepEqual(await replay(vector, file, start, single), want, 'byte by byte');
     await server.close();
   }));

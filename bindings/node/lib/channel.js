@@ -5,9 +5,10 @@ const { AsyncResource } = require('node:async_hooks');
 const native = require('./native.js');
 const { abortError, check, codedError, status, statusError } = require('./errors.js');
 const { forAddon } = require('./bytes.js');
-const { checkFunction, checkOptions, checkSignal, checkTime } = require('./options.js');
+const { passengers } = require('./objects.js');
+const { checkBoolean, checkFunction, checkOptions, checkSignal, checkTime } = require('./options.js');
 const { unpack } = require('./inbox.js');
-const { Receiver } = require('./receiver.js');
+const { NONE, Receiver } = require('./receiver.js');
 
 /** Only this package makes channels: connect() and listen() give them out. */
 const token = Symbol('ferrule.channel');
@@ -21,6 +22,7 @@ const endings = new WeakSet();
 /** Of this class, for the other modules of the package. */
 let openChannel;
 let adoptChannel;
+let pairChannels;
 
 /** Have the addon's calls reach a method of the Channel. */
 function forward(name, deliver) {
@@ -28,6 +30,15 @@ function forward(name, deliver) {
     const channel = channels.get(this);
     if (channel !== undefined) deliver(channel, ...args);
   });
+}
+
+/** Whether the channel of these options takes handles. */
+function carries(numbers) {
+  return numbers[1] > 0;
+}
+
+function bind(callback) {
+  return callback === undefined ? undefined : AsyncResource.bind(checkFunction(callback, 'callback'));
 }
 
 function ending(error) {
@@ -62,21 +73,24 @@ class Channel extends EventEmitter {
   #closers = [];
 
   /** Not for callers: connect() and listen() give channels out. */
-  constructor(key, handle) {
+  constructor(key, handle, numbers) {
     if (key !== token) {
       throw codedError(TypeError, 'ERR_ILLEGAL_CONSTRUCTOR', 'channels come from connect() and listen()');
     }
     super();
     this.#handle = handle;
-    this.#receiver = new Receiver(handle, this, () => this.#emitClose());
+    this.#receiver = new Receiver(handle, this, carries(numbers), () => this.#emitClose());
     channels.set(handle, this);
   }
 
   static {
     openChannel = (address, numbers, signal) => Channel.#open(address, numbers, signal);
-    adoptChannel = (take) => Channel.#adopt(take);
+    adoptChannel = (take, numbers) => Channel.#adopt(take, numbers);
+    pairChannels = (numbers) => Channel.#pair(numbers);
     forward('channelConnected', (channel, number, detail) => channel.#opening?.(number, detail));
-    forward('channelMessages', (channel, slab, count, large) => channel.#receiver.add(unpack(slab, count, large)));
+    forward('channelMessages', (channel, slab, count, large, handles) => {
+      channel.#receiver.add(unpack(slab, count, large), handles);
+    });
     forward('channelEnded', (channel, number, detail) => channel.#onEnded(number, detail));
     forward('channelDrain', (channel) => channel.#drain());
     forward('channelClosed', (channel, number, detail) => channel.#onClosed(number, detail));
@@ -88,7 +102,7 @@ class Channel extends EventEmitter {
   /** Connect; the promise of connect(). */
   static #open(address, numbers, signal) {
     const handle = new native.Channel();
-    const channel = new Channel(token, handle);
+    const channel = new Channel(token, handle, numbers);
     check(handle.connect(address, numbers), 'connect', address);
     return new Promise((resolve, reject) => {
       const settle = (error) => {
@@ -110,11 +124,31 @@ class Channel extends EventEmitter {
   }
 
   /** The channel that `take` puts into the addon's object. */
-  static #adopt(take) {
+  static #adopt(take, numbers) {
     const handle = new native.Channel();
-    const channel = new Channel(token, handle);
+    const channel = new Channel(token, handle, numbers);
     check(take(handle), 'accept');
     return channel;
+  }
+
+  /** Two that are connected with each other; the promise of pair(). */
+  static async #pair(numbers) {
+    const handles = [new native.Channel(), new native.Channel()];
+    const channels = handles.map((handle) => new Channel(token, handle, numbers));
+    check(handles[0].pair(handles[1], numbers), 'pair');
+    const opened = channels.map((channel) => new Promise((resolve, reject) => {
+      channel.#opening = (number, detail) => {
+        channel.#opening = null;
+        if (number < 0) reject(statusError(number, 'pair', { detail }));
+        else resolve(channel);
+      };
+    }));
+    try {
+      return await Promise.all(opened);
+    } catch (error) {
+      for (const channel of channels) channel.abort();
+      throw error;
+    }
   }
 
   /**
@@ -123,16 +157,82 @@ class Channel extends EventEmitter {
    * It is accepted whole, or refused whole with an error thrown. Bytes from 64 KiB up are not copied: they
    * must not change until the kernel has them, which is what the callback tells.
    *
+   * Handles go with the message, delivered together with it or not at all. They stay usable here, and may be
+   * closed at once; one of Node's own objects is closed once the kernel has it, unless keepOpen is given.
+   *
    * @param {string | ArrayBufferView | ArrayBufferLike | Array<string | ArrayBufferView | ArrayBufferLike>} data
+   * @param {{ handles?: unknown[], keepOpen?: boolean } | ((error: Error | null) => void)} [options] handles: up to 64,
+   *   each a Pipe, TCP or UDP, a ReceivedHandle, a net.Socket, net.Server or dgram.Socket, or a descriptor
    * @param {(error: Error | null) => void} [callback] the kernel has the whole message
    * @returns {boolean} false when it is better to wait for 'drain' before sending more
    */
-  send(data, callback) {
-    const bound = callback === undefined ? undefined : AsyncResource.bind(checkFunction(callback, 'callback'));
-    const number = this.#handle.send(forAddon(data), bound);
+  send(data, options, callback) {
+    if (options !== undefined && typeof options !== 'function') return this.#pass(data, options, callback) === 1;
+    return this.#accepted(this.#handle.send(forAddon(data), bind(options ?? callback))) === 1;
+  }
+
+  /**
+   * Send a message now or not at all, as send() does otherwise.
+   *
+   * @param {string | ArrayBufferView | ArrayBufferLike | Array<string | ArrayBufferView | ArrayBufferLike>} data
+   * @param {{ handles?: unknown[], keepOpen?: boolean }} [options]
+   * @returns {boolean} false, with nothing sent, when it has to wait for 'drain'
+   */
+  trySend(data, options) {
+    if (!this.#closing && !this.writable) return false;
+    try {
+      this.#pass(data, options);
+    } catch (error) {
+      if (error.status === 'FER_EAGAIN') return false;
+      throw error;
+    }
+    return true;
+  }
+
+  /** Send with options. */
+  #pass(data, options, callback) {
+    const { handles = NONE, keepOpen } = checkOptions(options);
+    const keep = checkBoolean(keepOpen, 'options.keepOpen', false);
+    const listener = bind(callback);
+    const bytes = forAddon(data);
+    const { fds, waits, settle } = passengers(handles, keep);
+    if (fds.length === 0) return this.#accepted(this.#handle.send(bytes, listener));
+    const onsent = (error) => {
+      settle(error === null);
+      listener?.(error);
+    };
+    let accepted = false;
+    try {
+      const number = this.#accepted(this.#handle.pass(bytes, waits ? onsent : listener, fds));
+      accepted = true;
+      return number;
+    } finally {
+      if (!accepted || !waits) settle(accepted);
+    }
+  }
+
+  /** What a send gave: an error when the message was refused. */
+  #accepted(number) {
     if (number < 0) throw this.#sendError(number, native.detail());
     this.#full = number === 0;
-    return number === 1;
+    return number;
+  }
+
+  /** Hold back what is sent from now on, so that it leaves together, until uncork(). */
+  cork() {
+    if (!this.#closing) check(this.#handle.cork(), 'cork');
+    return this;
+  }
+
+  /** Let go of what cork() held back, and hold back no more. */
+  uncork() {
+    if (!this.#closing) check(this.#handle.uncork(), 'uncork');
+    return this;
+  }
+
+  /** How many bytes of what was sent, headers included, the kernel never got. Final once the channel is closed. */
+  get unsent() {
+    return check(this.#handle.unsent(), 'unsent');
   }
 
   /**
@@ -160,6 +260,22 @@ class Channel extends EventEmitter {
       clearTimeout(timer);
       if (onabort !== undefined) signal?.removeEventListener('abort', onabort);
     }
+  }
+
+  /** The same as receive(). */
+  recv(options) {
+    return this.receive(options);
+  }
+
+  /**
+   * Take the next message as an object, on any channel; otherwise as receive().
+   *
+   * @param {{ signal?: AbortSignal, timeout?: number }} [options] timeout in milliseconds
+   * @returns {Promise<{ data: Buffer, handles: readonly import('./received.js').ReceivedHandle[] } | null>}
+   */
+  async recvMessage(options) {
+    const data = await this.receive(options);
+    return data === null ? null : { data, handles: data.handles ?? NONE };
   }
 
   /**
@@ -304,7 +420,7 @@ class Channel extends EventEmitter {
   #onEnded(number, detail) {
     if (this.#closing) return;
     this.#closing = true;
-    const error = number === status.EOF ? null : ending(statusError(number, 'receive', { detail }));
+    const error = number === status.EOF ? null : ending(this.#lossy(statusError(number, 'receive', { detail })));
     this.#peerEnd = { error };
     if (error !== null || this.#handle.close() < 0) this.#handle.abort();
     this.#receiver.end(error);
@@ -320,10 +436,16 @@ class Channel extends EventEmitter {
 
   #onClosed(number, detail) {
     const failed = number < 0 && this.#peerEnd === null && !this.#aborted;
-    this.#closed = { error: failed ? ending(statusError(number, 'close', { detail })) : null };
+    this.#closed = { error: failed ? ending(this.#lossy(statusError(number, 'close', { detail }))) : null };
     this.#settleClosers();
     this.#emitClose();
     this.#drain();
+  }
+
+  /** An error that ends the channel says how much was lost. */
+  #lossy(error) {
+    error.unsent = this.unsent;
+    return error;
   }
 
   #settleClosers() {
@@ -343,4 +465,4 @@ class Channel extends EventEmitter {
   }
 }
 
-module.exports = { Channel, adoptChannel, endings, openChannel };
+module.exports = { Channel, adoptChannel, endings, openChannel, pairChannels };

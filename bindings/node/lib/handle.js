@@ -15,6 +15,16 @@ const owners = new WeakMap();
 /** Pipe, TCP or UDP -> what keeps it from being closed. */
 const uses = new WeakMap();
 
+/** Every ReceivedHandle. */
+const received = new WeakSet();
+
+/** The descriptor of a ReceivedHandle; it throws when that is gone. */
+function openFd(handle, syscall) {
+  const { fd } = handle;
+  if (fd < 0) throw statusError(status.ECLOSED, syscall, { detail: 'the received handle is closed, or was taken' });
+  return fd;
+}
+
 /** Have the addon's calls of this name reach the object that they are about. */
 function forward(name, deliver) {
   native.register(name, function onHandle(...args) {
@@ -139,4 +149,4 @@ function setBufferSize(object, receive, bytes, name) {
   check(handle.setBufferSize(receive, checkInteger(bytes, name, 1, LARGEST, 0)), 'setsockopt');
 }
 
-module.exports = { LARGEST, forward, handleOf, isHandle, keepOpen, own, whenUnused, withHandle };
+module.exports = { LARGEST, forward, handleOf, isHandle, keepOpen, openFd, own, received, whenUnused, withHandle };

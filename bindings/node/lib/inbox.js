@@ -4,6 +4,8 @@
 
 /** What a message costs besides its bytes, so that a flood of empty ones is bounded too. */
 const OVERHEAD = 64;
+/** What a handle costs: descriptors are few, so that some hundred of them count as much as a full inbox. */
+const HANDLE = 8192;
 /** Marks a message that has a Buffer of its own. The addon's messages.h describes the layout. */
 const ELSEWHERE = 0xffffffff;
 
@@ -35,12 +37,22 @@ function unpack(slab, count, large) {
   return messages;
 }
 
+function costOf(message, carries) {
+  return message.byteLength + OVERHEAD + (carries ? message.handles.length * HANDLE : 0);
+}
+
 class Inbox {
   #batches = [];
   #first = 0;
   #index = 0;
   #size = 0;
   #cost = 0;
+  #carries;
+
+  /** @param {boolean} carries messages have `handles`, which are closed with those that nobody takes */
+  constructor(carries) {
+    this.#carries = carries;
+  }
 
   /** How many messages wait. */
   get size() {
@@ -56,7 +68,7 @@ class Inbox {
   add(messages) {
     this.#batches.push(messages);
     this.#size += messages.length;
-    for (const message of messages) this.#cost += message.byteLength + OVERHEAD;
+    for (const message of messages) this.#cost += costOf(message, this.#carries);
   }
 
   /** The oldest message; there must be one. */
@@ -66,13 +78,19 @@ class Inbox {
     batch[this.#index] = undefined;
     this.#index += 1;
     this.#size -= 1;
-    this.#cost -= message.byteLength + OVERHEAD;
+    this.#cost -= costOf(message, this.#carries);
     if (this.#index === batch.length) this.#nextBatch();
     return message;
   }
 
   /** Let all of them go. */
   clear() {
+    if (this.#carries) {
+      for (const batch of this.#batches) {
+        // What was taken before left a gap.
+        for (const message of batch ?? []) for (const handle of message?.handles ?? []) handle.close();
+      }
+    }
     this.#batches = [];
     this.#first = 0;
     this.#index = 0;

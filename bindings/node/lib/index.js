@@ -9,18 +9,21 @@
 const native = require('./native.js');
 const { Channel } = require('./channel.js');
 const { Pipe } = require('./pipe.js');
-const { Server, connect, listen } = require('./server.js');
+const { ReceivedHandle } = require('./received.js');
+const { Server, connect, listen, pair } = require('./server.js');
 const { TCP } = require('./tcp.js');
 const { UDP } = require('./udp.js');
 
 module.exports = {
   Channel,
   Pipe,
+  ReceivedHandle,
   Server,
   TCP,
   UDP,
   connect,
   listen,
+  pair,
   /** The version of the library. */
   version: native.version,
 };

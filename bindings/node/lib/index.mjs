@@ -2,5 +2,5 @@
 
 import ferrule from './index.js';
 
-export const { Channel, Pipe, Server, TCP, UDP, connect, listen, version } = ferrule;
+export const { Channel, Pipe, ReceivedHandle, Server, TCP, UDP, connect, listen, pair, version } = ferrule;
 export default ferrule;

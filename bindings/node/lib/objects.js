@@ -6,8 +6,11 @@ const dgram = require('node:dgram');
 const fs = require('node:fs');
 const net = require('node:net');
 const { check, codedError, status, statusError } = require('./errors.js');
-const { LARGEST, handleOf, isHandle, keepOpen } = require('./handle.js');
+const { LARGEST, handleOf, isHandle, keepOpen, openFd, received } = require('./handle.js');
 const { checkFunction, checkInteger, checkOptions } = require('./options.js');
+
+/** The most handles that one message carries. */
+const MOST = 64;
 
 /** Give the descriptor of a handle to `make`; it is closed when that throws. */
 function handOver(object, make) {
@@ -65,62 +68,75 @@ function innerHandle(object) {
   return state === undefined ? undefined : object[state]?.handle;
 }
 
-function descriptorOf(object) {
+function descriptorOf(object, syscall) {
   const fd = innerHandle(object)?.fd;
   if (Number.isInteger(fd) && fd >= 0) return fd;
   const detail = `this ${object.constructor.name} has no descriptor: it is not open, or not a plain socket`;
-  throw statusError(status.EBADF, 'writeHandle', { detail });
+  throw statusError(status.EBADF, syscall, { detail });
 }
 
 /**
- * What writeHandle() needs of what it passes.
+ * What is needed of what is passed.
  *
  * @typedef {object} Passenger
  * @property {() => object | number} target the addon's handle, or a descriptor, at the time of the write
  * @property {() => void} release the kernel has it, or it failed
  * @property {() => void} sent the kernel has it
+ * @property {boolean} waits whether sent() does something
  */
 
-/** @returns {Passenger} */
-function passenger(handle, keep) {
+function nothing() {}
+
+/**
+ * @param {unknown} handle
+ * @param {boolean} keep of one of Node's own objects: leave it open
+ * @param {string} syscall for errors
+ * @returns {Passenger}
+ */
+function passenger(handle, keep, syscall) {
   if (isHandle(handle)) {
-    if (handle.destroyed) throw statusError(status.ECLOSED, 'writeHandle', { detail: 'the handle to pass is closed' });
-    check(handleOf(handle).fileno(), 'writeHandle');
-    return { target: () => handleOf(handle), release: keepOpen(handle), sent() {} };
+    if (handle.destroyed) throw statusError(status.ECLOSED, syscall, { detail: 'the handle to pass is closed' });
+    check(handleOf(handle).fileno(), syscall);
+    return { target: () => handleOf(handle), release: keepOpen(handle), sent: nothing, waits: false };
   }
-  if (typeof handle === 'number') return descriptorPassenger(checkInteger(handle, 'handle', 0, LARGEST));
+  if (received.has(handle)) {
+    openFd(handle, syscall);
+    return { target: () => openFd(handle, syscall), release: nothing, sent: nothing, waits: false };
+  }
+  if (typeof handle === 'number') return descriptorPassenger(checkInteger(handle, 'handle', 0, LARGEST), syscall);
   if (handle instanceof net.Socket || handle instanceof net.Server || handle instanceof dgram.Socket) {
     if (handle.encrypted) {
       throw codedError(TypeError, 'ERR_INVALID_ARG_VALUE', 'a TLS connection cannot be passed: its keys would stay here');
     }
-    return nodePassenger(handle, keep);
+    return nodePassenger(handle, keep, syscall);
   }
   throw codedError(
     TypeError,
     'ERR_INVALID_ARG_TYPE',
-    'handle must be a Pipe, TCP or UDP, a net.Socket, net.Server or dgram.Socket, or a descriptor',
+    'handle must be a Pipe, TCP or UDP, a ReceivedHandle, a net.Socket, net.Server or dgram.Socket, or a descriptor',
   );
 }
 
-function descriptorPassenger(fd) {
+function descriptorPassenger(fd, syscall) {
   try {
     fs.fstatSync(fd);
   } catch (cause) {
     if (cause.code !== 'EBADF') throw cause;
-    throw statusError(status.EBADF, 'writeHandle');
+    throw statusError(status.EBADF, syscall);
   }
-  return { target: () => fd, release() {}, sent() {} };
+  return { target: () => fd, release: nothing, sent: nothing, waits: false };
 }
 
 /** Unless it is kept, this side stops to read at once: what comes from now on is for the receiver. */
-function nodePassenger(object, keep) {
-  descriptorOf(object);
+function nodePassenger(object, keep, syscall) {
+  descriptorOf(object, syscall);
   const inner = innerHandle(object);
   const paused = !keep && inner.reading === true;
   let done = false;
   if (paused) inner.readStop();
   return {
-    target: () => descriptorOf(object),
+    waits: !keep,
+    target: () => descriptorOf(object, syscall),
     sent() {
       done = true;
       if (keep || innerHandle(object) !== inner) return;
@@ -133,4 +149,37 @@ function nodePassenger(object, keep) {
   };
 }
 
-module.exports = { passenger, toDgram, toServer, toSocket };
+/**
+ * Handles that go with one message.
+ *
+ * @param {unknown[]} handles
+ * @param {boolean} keep as for passenger()
+ * @returns {{ fds: Int32Array, waits: boolean, settle: (sent: boolean) => void }} settle() is to be called once: when
+ *   the message was refused or accepted, or, when something `waits`, at its end
+ */
+function passengers(handles, keep) {
+  if (!Array.isArray(handles)) throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'options.handles must be an array');
+  if (handles.length > MOST) {
+    throw statusError(status.EINVAL, 'send', { detail: `a message carries at most ${MOST} handles, not ${handles.length}` });
+  }
+  const all = [];
+  const settle = (sent) => {
+    for (const one of all) {
+      if (sent) one.sent();
+      one.release();
+    }
+  };
+  try {
+    for (const handle of handles) all.push(passenger(handle, keep, 'send'));
+    const fds = Int32Array.from(all, ({ target }) => {
+      const given = target();
+      return typeof given === 'number' ? given : check(given.fileno(), 'send');
+    });
+    return { fds, waits: all.some(({ waits }) => waits), settle };
+  } catch (error) {
+    settle(false);
+    throw error;
+  }
+}
+
+module.exports = { passenger, passengers, toDgram, toServer, toSocket };

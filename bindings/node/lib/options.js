@@ -7,6 +7,9 @@ const { codedError, status, statusError } = require('./errors.js');
 
 const LONGEST_TIME = 0x7fffffff;
 const LARGEST_MESSAGE = 0xffffffff;
+const MOST_HANDLES = 64;
+/** The flag of the addon's options. */
+const ANY_HOST = 1;
 
 function typeError(name, expected, value) {
   const given = value === null ? 'null' : typeof value;
@@ -60,13 +63,15 @@ function channelNumbers(options) {
   }
   return Float64Array.of(
     wire === 'plain' ? 1 : 0,
-    0,
+    checkInteger(options.maxHandles, 'options.maxHandles', 0, MOST_HANDLES, 0),
     checkInteger(options.maxMessage, 'options.maxMessage', 1, LARGEST_MESSAGE, 0),
     checkInteger(options.highWater, 'options.highWater', 1, Number.MAX_SAFE_INTEGER, 0),
     checkInteger(options.hardCap, 'options.hardCap', 1, Number.MAX_SAFE_INTEGER, 0),
     checkTime(options.timeout, 'options.timeout'),
     checkTime(options.handshakeTimeout, 'options.handshakeTimeout'),
     checkTime(options.closeTimeout, 'options.closeTimeout'),
+    checkTime(options.frameTimeout, 'options.frameTimeout'),
+    checkBoolean(options.anyHost, 'options.anyHost', false) ? ANY_HOST : 0,
   );
 }
 

@@ -169,7 +169,7 @@ class Pipe extends Stream {
    * one of Node's own objects is closed then, unless keepOpen is given.
    *
    * @param {string | ArrayBufferView | ArrayBufferLike} chunk at least one byte
-   * @param {Pipe | TCP | UDP | import('node:net').Socket | import('node:net').Server | import('node:dgram').Socket | number} handle
+   * @param {Pipe | TCP | UDP | import('./received.js').ReceivedHandle | import('node:net').Socket | import('node:net').Server | import('node:dgram').Socket | number} handle
    *   a number is a descriptor, which must stay open until the callback
    * @param {{ keepOpen?: boolean } | ((error: Error | null) => void)} [options]
    * @param {(error: Error | null) => void} [callback] the kernel has it, or it failed. Without one, a failure
@@ -187,7 +187,7 @@ class Pipe extends Stream {
     if (!this.#ipc) throw statusError(status.EINVAL, 'writeHandle', { detail: 'the pipe was made without ipc' });
     if (bytes.length === 0) throw statusError(status.EINVAL, 'writeHandle', { detail: 'a handle rides on a byte: there is none' });
     if (handle === this) throw statusError(status.EINVAL, 'writeHandle', { detail: 'a pipe cannot be passed over itself' });
-    const entry = { ...passenger(handle, keep), error: null };
+    const entry = { ...passenger(handle, keep, 'writeHandle'), error: null };
     this.#passengers.set(bytes, entry);
     return super.write(bytes, 'buffer', (failure) => {
       const error = failure ?? entry.error;
@@ -301,4 +301,4 @@ function copyBytes(chunk) {
   throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'chunk must be a string, a Buffer, a TypedArray, a DataView or an ArrayBuffer');
 }
 
-module.exports = { Pipe };
+module.exports = { KINDS, Pipe };

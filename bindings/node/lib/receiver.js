@@ -2,11 +2,31 @@
 
 /** The receiving half of a channel: who gets which message, and when the peer has to wait. */
 
+const native = require('./native.js');
 const { check, status } = require('./errors.js');
 const { Inbox } = require('./inbox.js');
+const { makeReceived } = require('./received.js');
 
 /** About how many received bytes may wait for their taker before the peer is made to wait. */
 const WINDOW = 1024 * 1024;
+
+/** The handles of a message that has none. */
+const NONE = Object.freeze([]);
+
+/**
+ * Give each message its handles.
+ *
+ * @param {Buffer[]} messages
+ * @param {unknown[]} [handles] as the addon's messages.h describes it
+ */
+function attach(messages, handles = NONE) {
+  for (const message of messages) message.handles = NONE;
+  for (let i = 0; i < handles.length; i += 3) {
+    const message = messages[handles[i]];
+    if (message.handles === NONE) message.handles = [];
+    message.handles.push(makeReceived(handles[i + 1], handles[i + 2]));
+  }
+}
 
 /** The promise of one message, with the functions that settle it. */
 function makeTaker() {
@@ -26,7 +46,9 @@ class Receiver {
   #handle;
   #events;
   #ondone;
-  #inbox = new Inbox();
+  /** Handles may come with messages. */
+  #carries;
+  #inbox;
   #takers = [];
   #iterators = 0;
   /** take() was used: an error may wait for its next turn instead of being an event. */
@@ -43,11 +65,14 @@ class Receiver {
   /**
    * @param {object} handle the addon's channel
    * @param {import('node:events')} events where 'message', 'end' and 'error' go
+   * @param {boolean} carries handles may come with messages, which have `handles` then
    * @param {() => void} ondone called when `done` may have become true
    */
-  constructor(handle, events, ondone) {
+  constructor(handle, events, carries, ondone) {
     this.#handle = handle;
     this.#events = events;
+    this.#carries = carries;
+    this.#inbox = new Inbox(carries);
     this.#ondone = ondone;
   }
 
@@ -85,9 +110,13 @@ class Receiver {
     this.#regulate();
   }
 
-  /** Messages came. */
-  add(messages) {
-    if (this.#stopped) return;
+  /** Messages came, and perhaps handles with them. */
+  add(messages, handles) {
+    if (this.#stopped) {
+      for (let i = 2; handles !== undefined && i < handles.length; i += 3) native.receivedClose(handles[i]);
+      return;
+    }
+    if (this.#carries) attach(messages, handles);
     this.#inbox.add(messages);
     this.#deliver();
   }
@@ -213,7 +242,8 @@ class Receiver {
       return true;
     }
     if (this.#paused || this.#iterators > 0 || this.#events.listenerCount('message') === 0) return false;
-    this.#events.emit('message', this.#inbox.take());
+    const message = this.#inbox.take();
+    this.#events.emit('message', message, this.#carries ? message.handles : NONE);
     return true;
   }
 
@@ -253,4 +283,4 @@ class Receiver {
   }
 }
 
-module.exports = { Receiver };
+module.exports = { NONE, Receiver };

@@ -4,7 +4,7 @@ const EventEmitter = require('node:events');
 const native = require('./native.js');
 const { abortError, check, codedError, statusError } = require('./errors.js');
 const { channelNumbers, checkAddress, checkFunction, checkOptions, checkSignal } = require('./options.js');
-const { adoptChannel, endings, openChannel } = require('./channel.js');
+const { adoptChannel, endings, openChannel, pairChannels } = require('./channel.js');
 
 /** Only listen() makes servers. */
 const token = Symbol('ferrule.server');
@@ -25,17 +25,19 @@ class Server extends EventEmitter {
   #handle;
   #onchannel;
   #address;
+  #numbers;
   #closing = false;
   #closed = false;
   /** Who waits for the close. */
   #closers = [];
 
   /** Not for callers: listen() gives servers out. */
-  constructor(key, onchannel) {
+  constructor(key, numbers, onchannel) {
     if (key !== token) {
       throw codedError(TypeError, 'ERR_ILLEGAL_CONSTRUCTOR', 'servers come from listen()');
     }
     super();
+    this.#numbers = numbers;
     this.#onchannel = onchannel;
     this.#handle = new native.Server();
     servers.set(this.#handle, this);
@@ -43,7 +45,7 @@ class Server extends EventEmitter {
 
   static {
     openServer = (address, numbers, onchannel) => {
-      const server = new Server(token, onchannel);
+      const server = new Server(token, numbers, onchannel);
       check(server.#handle.listen(address, numbers), 'listen', address);
       server.#address = String(server.#handle.address());
       return server;
@@ -104,7 +106,7 @@ class Server extends EventEmitter {
       this.emit('clientError', statusError(number, 'accept', { detail }));
       return;
     }
-    const channel = adoptChannel((handle) => this.#handle.take(handle));
+    const channel = adoptChannel((handle) => this.#handle.take(handle), this.#numbers);
     let result;
     try {
       result = this.#onchannel(channel);
@@ -170,4 +172,14 @@ async function listen(address, options, onchannel) {
   return server;
 }
 
-module.exports = { Server, connect, listen };
+/**
+ * Make two channels that are connected with each other.
+ *
+ * @param {object} [options] of both; see index.d.ts
+ * @returns {Promise<[import('./channel.js').Channel, import('./channel.js').Channel]>}
+ */
+async function pair(options) {
+  return pairChannels(channelNumbers(checkOptions(options)));
+}
+
+module.exports = { Server, connect, listen, pair };

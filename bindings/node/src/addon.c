@@ -11,6 +11,7 @@
 #include "ferrule/version.h"
 #include "inet.h"
 #include "pipe.h"
+#include "received.h"
 #include "server.h"
 #include "value.h"
 
@@ -65,6 +66,7 @@ static napi_status fill_exports(napi_env env, napi_value exports) {
     FER_NODE_TRY(fer_node_tcp_init(env, exports));
     FER_NODE_TRY(fer_node_udp_init(env, exports));
     FER_NODE_TRY(fer_node_channel_init(env, exports));
+    FER_NODE_TRY(fer_node_received_init(env, exports));
     return fer_node_server_init(env, exports);
 }
 

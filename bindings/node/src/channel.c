@@ -2,27 +2,14 @@
 
 #include <stdlib.h>
 
-#include "bytes.h"
 #include "check.h"
 #include "class.h"
 #include "emit.h"
 #include "messages.h"
+#include "send.h"
 #include "value.h"
 
 /* Every method gives a status as a number, unless it says otherwise: 0, or a negative one. */
-
-/** A message whose bytes are referenced until the kernel has them, or whose end somebody waits for. */
-typedef struct channel_send {
-    fer_node_object *channel;
-    fer_node_kept kept;
-    napi_ref callback; /**< NULL when nobody waits */
-} channel_send;
-
-/** The arguments of channelSent. */
-typedef struct sent_arguments {
-    fer_status status;
-    napi_ref callback;
-} sent_arguments;
 
 static void on_drain(fer_channel *channel, void *user) {
     (void)channel;
@@ -43,40 +30,12 @@ static void on_messages(fer_channel *channel, fer_status status, const fer_messa
         fer_node_emit_status(object, FER_NODE_CHANNEL_ENDED, status);
         return;
     }
-    fer_node_batch batch = {messages, count};
+    fer_node_batch batch = {channel, messages, count};
     if (!fer_node_emit(object, FER_NODE_CHANNEL_MESSAGES, fer_node_fill_batch, &batch)) {
         /* The batch is lost: nothing may be received after it as if it had not been there. */
         (void)fer_channel_abort(channel);
         fer_node_emit_status(object, FER_NODE_CHANNEL_ENDED, FER_ENOMEM);
     }
-}
-
-/** (callback, status, detail) */
-static napi_status fill_sent(napi_env env, const void *data, napi_value *argv, size_t *argc) {
-    const sent_arguments *sent = data;
-    FER_NODE_TRY(napi_get_reference_value(env, sent->callback, &argv[0]));
-    FER_NODE_TRY(fer_node_fill_status(env, &sent->status, argv + 1, argc));
-    *argc += 1;
-    return napi_ok;
-}
-
-static void send_free(napi_env env, channel_send *send) {
-    fer_node_kept_drop(env, &send->kept);
-    if (send->callback != NULL) {
-        FER_NODE_MUST(napi_delete_reference(env, send->callback));
-    }
-    free(send);
-}
-
-static void on_sent(fer_channel *channel, fer_status status, void *user) {
-    (void)channel;
-    channel_send *send = user;
-    fer_node_object *object = send->channel;
-    if (send->callback != NULL) {
-        sent_arguments arguments = {status, send->callback};
-        fer_node_emit(object, FER_NODE_CHANNEL_SENT, fill_sent, &arguments);
-    }
-    send_free(object->state->env, send);
 }
 
 static void on_closed(fer_channel *channel, fer_status status, void *user) {
@@ -117,6 +76,58 @@ static napi_value channel_connect(napi_env env, napi_callback_info info) {
     return fer_node_status(env, status);
 }
 
+/** The one callback of a pair is told which of the two it is about. */
+static void on_paired(fer_channel *channel, fer_status status, void *user) {
+    (void)user;
+    fer_node_object *object = fer_channel_data(channel);
+    if (object != NULL) {
+        on_connected(channel, status, object);
+    }
+}
+
+/** Make `objects` the owners of two new channels. */
+static fer_status pair_objects(fer_node_object *const objects[2],
+                               const fer_channel_options *options) {
+    fer_channel *channels[2] = {NULL, NULL};
+    fer_loop *loop = NULL;
+    fer_status status = fer_node_env_loop(objects[0]->state, &loop);
+    if (status == FER_OK) {
+        status = fer_channel_pair(loop, options, on_paired, NULL, channels);
+    }
+    for (size_t i = 0; i < 2 && status == FER_OK; i++) {
+        status = fer_channel_set_data(channels[i], objects[i], NULL);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (status == FER_OK) {
+            objects[i]->channel = channels[i];
+            fer_node_hold(objects[i]);
+        } else if (channels[i] != NULL) {
+            (void)fer_channel_set_data(channels[i], NULL, NULL);
+            fer_channel_unref(channels[i]);
+        }
+    }
+    return status;
+}
+
+/** pair(other, options): connected with each other; then channelConnected(status, detail) on both. */
+static napi_value channel_pair(napi_env env, napi_callback_info info) {
+    napi_value argv[2];
+    fer_channel_options options;
+    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 2, argv);
+    if (object == NULL || !fer_node_get_options(env, argv[1], &options)) {
+        return NULL;
+    }
+    fer_node_object *other = fer_node_argument(env, argv[0], FER_NODE_CHANNEL);
+    if (other == NULL) {
+        return NULL;
+    }
+    if (object == other || object->channel != NULL || other->channel != NULL) {
+        return fer_node_status(env, FER_EALREADY);
+    }
+    fer_node_object *const both[2] = {object, other};
+    return fer_node_status(env, pair_objects(both, &options));
+}
+
 fer_status fer_node_channel_adopt(fer_node_object *object, fer_channel *channel) {
     if (object->channel != NULL) {
         return FER_EALREADY;
@@ -154,71 +165,6 @@ static napi_value channel_resume(napi_env env, napi_callback_info info) {
         return NULL;
     }
     return fer_node_status(env, fer_channel_resume(object->channel));
-}
-
-/** Send with a completion: the bytes are kept alive instead of copied. */
-static fer_status send_kept(napi_env env, fer_node_object *object, fer_node_bytes *bytes,
-                            napi_value data, napi_value callback) {
-    channel_send *send = calloc(1, sizeof *send);
-    if (send == NULL) {
-        return FER_ENOMEM;
-    }
-    send->channel = object;
-    fer_status status = FER_ENOMEM;
-    if (fer_node_bytes_keep(env, data, bytes, &send->kept) &&
-        (callback == NULL || napi_create_reference(env, callback, 1, &send->callback) == napi_ok)) {
-        status =
-            fer_channel_send(object->channel, bytes->parts, bytes->count, NULL, 0, on_sent, send);
-    }
-    if (status != FER_OK) {
-        send_free(env, send);
-    }
-    return status;
-}
-
-/**
- * send(data, callback): 1 when more may be sent, 0 when it is better to wait for channelDrain(), or
- * a status. With a callback: then channelSent(callback, status, detail).
- */
-static napi_value channel_send_data(napi_env env, napi_callback_info info) {
-    napi_value argv[2];
-    fer_node_bytes bytes;
-    napi_valuetype type = napi_undefined;
-    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 2, argv);
-    if (object == NULL) {
-        return NULL;
-    }
-    FER_NODE_CALL(env, napi_typeof(env, argv[1], &type), NULL);
-    if (type != napi_undefined && type != napi_function) {
-        fer_node_throw_type(env, "ERR_INVALID_ARG_TYPE", "expected a function");
-        return NULL;
-    }
-    if (!fer_node_bytes_get(env, argv[0], &bytes)) {
-        return NULL;
-    }
-    fer_status status = FER_OK;
-    if (type == napi_function || bytes.total >= FER_NODE_BIG) {
-        status = send_kept(env, object, &bytes, argv[0], type == napi_function ? argv[1] : NULL);
-    } else {
-        status = fer_channel_send(object->channel, bytes.parts, bytes.count, NULL, 0, NULL, NULL);
-    }
-    fer_node_bytes_done(&bytes);
-    if (status != FER_OK) {
-        return fer_node_status(env, status);
-    }
-    napi_value more = NULL;
-    int32_t writable = fer_channel_is_writable(object->channel);
-    FER_NODE_CALL(env, napi_create_int32(env, writable, &more), NULL);
-    return more;
-}
-
-/** writable(): 1 or 0. */
-static napi_value channel_writable(napi_env env, napi_callback_info info) {
-    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 0, NULL);
-    if (object == NULL) {
-        return NULL;
-    }
-    return fer_node_number(env, fer_channel_is_writable(object->channel));
 }
 
 /**
@@ -303,11 +249,16 @@ static napi_value channel_abort(napi_env env, napi_callback_info info) {
 
 napi_status fer_node_channel_init(napi_env env, napi_value exports) {
     static const napi_property_descriptor methods[] = {
-        FER_NODE_METHOD("connect", channel_connect), FER_NODE_METHOD("receive", channel_receive),
-        FER_NODE_METHOD("pause", channel_pause),     FER_NODE_METHOD("resume", channel_resume),
-        FER_NODE_METHOD("send", channel_send_data),  FER_NODE_METHOD("writable", channel_writable),
-        FER_NODE_METHOD("info", channel_info),       FER_NODE_METHOD("hold", channel_hold),
-        FER_NODE_METHOD("close", channel_close),     FER_NODE_METHOD("abort", channel_abort),
+        FER_NODE_SEND_METHODS,
+        FER_NODE_METHOD("connect", channel_connect),
+        FER_NODE_METHOD("pair", channel_pair),
+        FER_NODE_METHOD("receive", channel_receive),
+        FER_NODE_METHOD("pause", channel_pause),
+        FER_NODE_METHOD("resume", channel_resume),
+        FER_NODE_METHOD("info", channel_info),
+        FER_NODE_METHOD("hold", channel_hold),
+        FER_NODE_METHOD("close", channel_close),
+        FER_NODE_METHOD("abort", channel_abort),
     };
     napi_value constructor = NULL;
     FER_NODE_TRY(napi_define_class(env, "Channel", NAPI_AUTO_LENGTH, channel_new, NULL,

@@ -1,9 +1,11 @@
 #include "messages.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "check.h"
+#include "received.h"
 
 enum {
     OWN_BUFFER = 16 * 1024, /**< from here on a message has a Buffer of its own */
@@ -66,13 +68,61 @@ static napi_status fill_many(napi_env env, const fer_node_batch *batch, napi_val
     return napi_ok;
 }
 
+/** Append one handle to the array `list`. */
+static napi_status add_handle(napi_env env, const fer_node_batch *batch, size_t message,
+                              size_t index, uint32_t at, napi_value list) {
+    const fer_message *from = &batch->messages[message];
+    napi_value entry[3];
+    FER_NODE_TRY(napi_create_uint32(env, (uint32_t)message, &entry[0]));
+    FER_NODE_TRY(napi_create_int32(env, from->handles[index].kind, &entry[1]));
+    FER_NODE_TRY(fer_node_received_new(env, batch->channel, from, index, &entry[2]));
+    for (uint32_t i = 0; i < 3; i++) {
+        FER_NODE_TRY(napi_set_element(env, list, at + i, entry[i]));
+    }
+    return napi_ok;
+}
+
+static napi_status fill_handles(napi_env env, const fer_node_batch *batch, napi_value *list) {
+    uint32_t at = 0;
+    FER_NODE_TRY(napi_create_array(env, list));
+    for (size_t i = 0; i < batch->count; i++) {
+        for (size_t n = 0; n < batch->messages[i].handle_count; n++) {
+            napi_handle_scope scope = NULL;
+            FER_NODE_TRY(napi_open_handle_scope(env, &scope));
+            napi_status status = add_handle(env, batch, i, n, at, *list);
+            FER_NODE_MUST(napi_close_handle_scope(env, scope));
+            FER_NODE_TRY(status);
+            at += 3;
+        }
+    }
+    return napi_ok;
+}
+
+static bool has_handles(const fer_node_batch *batch) {
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch->messages[i].handle_count > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 napi_status fer_node_fill_batch(napi_env env, const void *data, napi_value *argv, size_t *argc) {
     const fer_node_batch *batch = data;
     if (batch->count == 1) {
         *argc = 1;
-        return napi_create_buffer_copy(env, batch->messages[0].size, batch->messages[0].data, NULL,
-                                       &argv[0]);
+        FER_NODE_TRY(napi_create_buffer_copy(env, batch->messages[0].size, batch->messages[0].data,
+                                             NULL, &argv[0]));
+    } else {
+        *argc = 3;
+        FER_NODE_TRY(fill_many(env, batch, argv));
     }
-    *argc = 3;
-    return fill_many(env, batch, argv);
+    if (!has_handles(batch)) {
+        return napi_ok;
+    }
+    for (; *argc < 3; *argc += 1) {
+        FER_NODE_TRY(napi_get_undefined(env, &argv[*argc]));
+    }
+    *argc = 4;
+    return fill_handles(env, batch, &argv[3]);
 }

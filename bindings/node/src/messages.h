@@ -11,6 +11,7 @@
 
 /** The messages of one read. */
 typedef struct fer_node_batch {
+    fer_channel *channel;
     const fer_message *messages;
     size_t count;
 } fer_node_batch;
@@ -22,6 +23,9 @@ typedef struct fer_node_batch {
  * behind the other and, from the next multiple of 4 on, their sizes as 32-bit numbers in the machine's
  * byte order. A size of 0xffffffff stands for the next Buffer in the array `large`, which is undefined
  * when there are none.
+ *
+ * When handles came with any of them, a fourth argument is an array of three elements for each: the index of
+ * its message, its kind as a number, and the object that owns it (received.h).
  */
 napi_status fer_node_fill_batch(napi_env env, const void *data, napi_value *argv, size_t *argc);
 

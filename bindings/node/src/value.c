@@ -71,20 +71,21 @@ char *fer_node_get_text(napi_env env, napi_value value) {
 }
 
 bool fer_node_get_options(napi_env env, napi_value value, fer_channel_options *options) {
-    enum { COUNT = 8 };
+    enum { COUNT = 10 };
     napi_typedarray_type type = napi_int8_array;
     void *data = NULL;
     size_t length = 0;
     napi_status status = napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL);
     if (status != napi_ok || type != napi_float64_array || length != COUNT) {
-        fer_node_throw_type(env, "ERR_INVALID_ARG_TYPE", "expected a Float64Array of 8 options");
+        fer_node_throw_type(env, "ERR_INVALID_ARG_TYPE", "expected a Float64Array of 10 options");
         return false;
     }
     const double *numbers = data;
     for (size_t i = 0; i < COUNT; i++) {
         /* Whole numbers that every field below can hold; written so that NaN fails too. */
         if (!(numbers[i] >= -1 && numbers[i] <= 9007199254740991.0) ||
-            (i < 2 && numbers[i] > INT32_MAX) || (i >= 1 && i < 5 && numbers[i] < 0)) {
+            ((i < 2 || i == 9) && numbers[i] > INT32_MAX) ||
+            (((i >= 1 && i < 5) || i == 9) && numbers[i] < 0)) {
             fer_node_throw_type(env, "ERR_OUT_OF_RANGE", "an option is out of range");
             return false;
         }
@@ -98,6 +99,8 @@ bool fer_node_get_options(napi_env env, napi_value value, fer_channel_options *o
     options->connect_timeout_ms = (int64_t)numbers[5];
     options->handshake_timeout_ms = (int64_t)numbers[6];
     options->close_timeout_ms = (int64_t)numbers[7];
+    options->frame_timeout_ms = (int64_t)numbers[8];
+    options->flags = (uint32_t)numbers[9];
     return true;
 }
 

@@ -31,8 +31,8 @@ char *fer_node_get_text(napi_env env, napi_value value);
 
 /**
  * Channel options from a Float64Array: wire, max_handles, max_message, high_water, hard_cap,
- * connect_timeout_ms, handshake_timeout_ms, close_timeout_ms. False, with an exception thrown, for
- * anything else. lib/options.js makes it and checks the ranges.
+ * connect_timeout_ms, handshake_timeout_ms, close_timeout_ms, frame_timeout_ms, flags. False, with an
+ * exception thrown, for anything else. lib/options.js makes it and checks the ranges.
  */
 bool fer_node_get_options(napi_env env, napi_value value, fer_channel_options *options);
 

@@ -214,6 +214,7 @@ static void bad_arguments(void **state) {
     uint16_t port = 0;
     noted never = {0};
     int fds[2];
+    const int file = open("/dev/null", O_RDWR | O_CLOEXEC);
     (void)state;
     assert_int_equal(fer_loop_new(&loop), FER_OK);
     assert_int_equal(fer_tcp_new(loop, 2, &tcp), FER_EINVAL);
@@ -244,6 +245,8 @@ static void bad_arguments(void **state) {
     raw_pair(fds);
     assert_int_equal(fer_tcp_open(other, fds[0]), FER_EPROTOTYPE);
     assert_int_equal(fer_tcp_open(other, -1), FER_EBADF);
+    assert_int_equal(fer_tcp_open(other, file), FER_ENOTSOCK);
+    raw_close(file);
     assert_int_equal(fer_stream_accept(tcp, pipe), FER_EKIND);
     assert_int_equal(fer_stream_accept(tcp, other), FER_EAGAIN);
     raw_close(fds[0]);

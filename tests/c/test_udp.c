@@ -1,4 +1,5 @@
 /* UDP sockets: bind, send, receive, connect, options, bad input. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,12 +168,15 @@ static void a_descriptor_goes_in_and_out(void **state) {
     fer_fd fd = -1;
     post came = {0};
     fer_bytes part = piece("x", 1);
+    const int file = open("/dev/null", O_RDWR | O_CLOEXEC);
     (void)state;
     duo_bind(&both);
     assert_int_equal(fer_handle_detach(both.b, &fd), FER_OK);
     assert_int_equal(fer_handle_kind_of(fd), FER_KIND_UDP);
     assert_int_equal(fer_udp_new(both.loop, 0, &again), FER_OK);
     assert_int_equal(fer_udp_open(again, -1), FER_EBADF);
+    assert_int_equal(fer_udp_open(again, file), FER_ENOTSOCK);
+    raw_close(file);
     assert_int_equal(fer_udp_open(both.a, fd), FER_EISCONN);
     assert_int_equal(fer_udp_open(again, fd), FER_OK);
     assert_int_equal(fer_udp_receive_start(again, on_datagram, &came, on_finalized), FER_OK);

@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict');
 const dgram = require('node:dgram');
 const { once } = require('node:events');
+const fs = require('node:fs');
 const { test } = require('node:test');
 const { event, ferrule, isolated, turn } = require('./helpers.js');
 
@@ -238,6 +239,9 @@ test('what a UDP refuses', isolated(async () => {
   assert.throws(() => a.send('x', to, `${HOST}.1`), { code: 'ERR_FERRULE_ADDRESS' });
   assert.throws(() => a.trySend({}, to), { code: 'ERR_INVALID_ARG_TYPE' });
   assert.throws(() => other.open(1 << 20), { code: 'EBADF' });
+  const file = fs.openSync('/dev/null');
+  assert.throws(() => other.open(file), { code: 'ENOTSOCK' });
+  fs.closeSync(file);
   const gone = new Uint8Array(10);
   structuredClone(gone.buffer, { transfer: [gone.buffer] });
   assert.throws(() => a.send(gone, to), TypeError);

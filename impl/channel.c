@@ -49,7 +49,7 @@ static fer_status watch_fifo(fer_channel *channel) {
     uint32_t events = 0;
     if (channel->blocked)
         events |= FER__WAIT_WRITE;
-    if (channel->phase == FER__CHANNEL_OPEN && !channel->ended && !channel->fifo->heard)
+    if (channel->phase != FER__CHANNEL_FAILED && !channel->ended && !channel->fifo->heard)
         events |= FER__WAIT_GONE;
     return fer__io_want(&channel->fifo->io, events);
 }
@@ -106,7 +106,7 @@ static void serve(fer_channel *channel, uint32_t events) {
     fer__object_release(&channel->object);
 }
 
-static void on_ready(fer__io *io, uint32_t events) {
+void fer__channel_ready(fer__io *io, uint32_t events) {
     serve(FER__CONTAINER(io, fer_channel, io), events);
 }
 
@@ -176,7 +176,7 @@ fer_status fer__channel_new(fer_loop *loop, const fer_channel_options *options, 
     if (channel == NULL)
         return fer__fail_plain(FER_ENOMEM);
     fer__object_init(&channel->object, &channel_class, loop);
-    fer__io_init(&channel->io, loop, on_ready);
+    fer__io_init(&channel->io, loop, fer__channel_ready);
     fer__deadline_init(&channel->deadline, NULL);
     channel->ios_open = 1;
     channel->wire = (uint8_t)options->wire;

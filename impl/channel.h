@@ -56,6 +56,7 @@ typedef struct fer__blocking {
     atomic_flag busy;   /**< a thread is inside a call */
     size_t next;        /**< of loop->batch: the next message to hand out */
     int64_t timeout_ms; /**< that the socket has for receiving; -2 when not known */
+    int64_t heard_ms;   /**< when something came, by fer__os_now(), if silence is limited */
 } fer__blocking;
 
 struct fer_channel {
@@ -116,6 +117,9 @@ fer_status fer__channel_add_fifo(fer_channel *channel);
 
 /** Watch the descriptors for what the channel is about. */
 fer_status fer__channel_watch(fer_channel *channel);
+
+/** The callback of channel->io. */
+void fer__channel_ready(fer__io *io, uint32_t events);
 
 /** Whether `status` OK was reached: open and not closing. */
 int fer__channel_is_open(const fer_channel *channel);

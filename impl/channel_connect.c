@@ -15,10 +15,9 @@ static int may_come(const fer__opening *opening, fer_status status) {
 
 static void on_io_reset(fer__io *io) {
     fer_channel *channel = FER__CONTAINER(io, fer_channel, io);
-    fer__io_cb ready = io->ready;
     int unheld = io->unheld;
     channel->resetting = 0;
-    fer__io_init(io, channel->object.loop, ready);
+    fer__io_init(io, channel->object.loop, fer__channel_ready);
     fer__io_hold(io, !unheld);
 }
 

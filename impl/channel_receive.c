@@ -99,6 +99,8 @@ fer_status fer__channel_read(fer_channel *channel, int may_block) {
         status = fer__channel_recv(channel, iov, count, may_block, &got, &flags);
     if (status == FER_EAGAIN || status == FER_EINTR)
         return status;
+    if (channel->blocking != NULL && channel->frame_timeout_ms >= 0)
+        channel->blocking->heard_ms = fer__os_now();
     if (status == FER_EOF)
         status = end_of_stream(channel);
     /* What was whole before is delivered; where in the bytes the descriptors were is not known. */

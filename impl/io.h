@@ -13,7 +13,7 @@
 
 typedef struct fer__io fer__io;
 
-/** `events` holds FER__WAIT_READ and FER__WAIT_WRITE. */
+/** `events` holds FER__WAIT_READ, FER__WAIT_WRITE and FER__WAIT_GONE. */
 typedef void (*fer__io_cb)(fer__io *io, uint32_t events);
 typedef void (*fer__io_closed_cb)(fer__io *io);
 

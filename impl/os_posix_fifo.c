@@ -44,8 +44,11 @@ static fer_status make_fifo(const char *path, fer__made *made) {
     struct stat info;
     fer_status status;
     if (mkfifo(path, MODE) == 0) {
-        if (lstat(path, &info) != 0)
-            return failed(errno, path);
+        if (lstat(path, &info) != 0) {
+            status = failed(errno, path);
+            (void)unlink(path);
+            return status;
+        }
         made->device = (uint64_t)info.st_dev;
         made->inode = (uint64_t)info.st_ino;
         return FER_OK;
@@ -114,15 +117,31 @@ static fer_status open_end(const char *path, int how, fer__fd *fd) {
     return status;
 }
 
-fer_status fer__os_open_reader(const char *path, fer__fd *fd) {
-    int saved = errno;
-    fer_status status = open_end(path, O_RDONLY, fd);
-    /* Two readers would each get a part of the bytes. */
+static fer_status is_read(const char *path) {
+    return fer__fail(FER_EADDRINUSE, "somebody else reads %.*s", SHOWN(path));
+}
+
+/* Two readers would each get a part of the bytes. One that is there already shows in that somebody could write;
+ * of two that come at the same time, one gets the lock. */
+static fer_status open_reader(const char *path, fer__fd *fd) {
+    fer_status status = open_end(path, O_WRONLY, fd);
+    if (status == FER_OK) {
+        close(*fd);
+        *fd = FER__NO_FD;
+        return is_read(path);
+    }
+    status = open_end(path, O_RDONLY, fd);
     if (status == FER_OK && flock(*fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         close(*fd);
         *fd = FER__NO_FD;
-        status = fer__fail(FER_EADDRINUSE, "somebody else reads %.*s", SHOWN(path));
+        return is_read(path);
     }
+    return status;
+}
+
+fer_status fer__os_open_reader(const char *path, fer__fd *fd) {
+    int saved = errno;
+    fer_status status = open_reader(path, fd);
     errno = saved;
     return status;
 }
@@ -156,7 +175,9 @@ static ssize_t write_quietly(fer__fd fd, const struct iovec *parts, int count) {
         errno = number;
         return -1;
     }
-    waited = sigpending(&waiting) == 0 && sigismember(&waiting, SIGPIPE) == 1;
+    /* One that is not blocked does not wait. */
+    waited = sigismember(&before, SIGPIPE) == 1 && sigpending(&waiting) == 0 &&
+             sigismember(&waiting, SIGPIPE) == 1;
     do {
         wrote = writev(fd, parts, count);
     } while (wrote < 0 && errno == EINTR);

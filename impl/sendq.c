@@ -340,10 +340,30 @@ fer_status fer__sendq_write(fer__sendq *queue, fer__pool *pool, fer__fd fd) {
     return FER_OK;
 }
 
+/* Let what comes next begin a segment, in the rest of the last block: small messages with descriptors
+ * would otherwise take a block each. */
+static void split_tail(fer__sendq *queue, fer__reserve *reserve) {
+    fer__segment *before = queue->tail;
+    fer__segment *segment;
+    if (before == NULL || before->block == NULL || before->room == 0)
+        return;
+    segment = append_segment(queue, reserve, 0);
+    segment->block = before->block;
+    segment->data = before->block + (FER__BLOCK_SIZE - before->room);
+    segment->room = before->room;
+    before->block = NULL;
+    before->room = 0;
+}
+
 /* The pieces begin a segment of their own, so that the descriptors ride on their first byte. */
 static void append_riders(fer__sendq *queue, fer__reserve *reserve, const struct iovec *parts,
                           size_t count, unsigned how, fer__riders *riders) {
     fer__segment *before = queue->tail;
+    size_t first = 0;
+    while (first + 1 < count && parts[first].iov_len == 0)
+        first++;
+    if (is_copied(parts[first].iov_len, how))
+        split_tail(queue, reserve);
     append_parts(queue, reserve, parts, count, how, 0);
     (before != NULL ? before->next : queue->head)->riders = riders;
     queue->rides++;
@@ -356,9 +376,8 @@ fer_status fer__sendq_pass(fer__sendq *queue, fer__pool *pool, fer__fd fd,
     fer__riders *riders = NULL;
     size_t taken = 0;
     fer_status status = FER_EAGAIN;
-    if (queue->tail != NULL)
-        queue->tail->room = 0;
-    if (!make_reserve(queue, pool, parts, count, how, cb != NULL, &reserve)) {
+    if (!make_reserve(queue, pool, parts, count, how, cb != NULL, &reserve) ||
+        !add_segment(pool, &reserve, 0)) {
         give_reserve(pool, &reserve);
         return fer__fail_plain(FER_ENOMEM);
     }

@@ -33,8 +33,8 @@ typedef struct fer__segment {
     struct fer__segment *next;
     const uint8_t *data;
     size_t size;
-    uint8_t *block;      /**< the block that `data` is in; NULL when it is referred to */
-    size_t room;         /**< bytes free behind the data, in the block */
+    uint8_t *block; /**< goes with the segment; NULL when a later one has it, or there is none */
+    size_t room;    /**< bytes free behind the data, in the block */
     fer__riders *riders; /**< descriptors that ride on the first byte; NULL when none do */
 } fer__segment;
 

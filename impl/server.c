@@ -5,7 +5,10 @@
 #include "mem.h"
 #include "status.h"
 
-enum { RETRY_AFTER_MS = 100 /* after a client, or a file, that was not what it should be */ };
+enum {
+    RETRY_AFTER_MS =
+        100 /* after a client, or a file, that was not what it should be, or without memory */
+};
 
 static fer_server *from_object(fer__object *object) {
     return FER__CONTAINER(object, fer_server, object);
@@ -38,8 +41,10 @@ static void tell(fer_server *server, fer_status status, fer_channel *channel) {
 
 static void await_next(fer_server *server) {
     fer_status status = fer__server_await(server);
-    if (status != FER_OK)
-        tell(server, status, NULL);
+    if (status == FER_OK)
+        return;
+    fer__deadline_set(server->object.loop, &server->fifos->retry, RETRY_AFTER_MS);
+    tell(server, status, NULL);
 }
 
 static void on_retry(fer__deadline *deadline) {
@@ -248,9 +253,13 @@ static fer_status start(fer_loop *loop, const char *address, const fer_channel_o
                  ? fer__server_await(server)
                  : fer__listener_start(&server->listener, &server->io, on_connection);
     if (status != FER_OK) {
+        fer__detail detail;
+        fer__detail_keep(&detail);
+        if (site.is_given)
+            server->io.fd = FER__NO_FD;
         abort_server(&server->object);
         fer__object_unref(&server->object);
-        return status;
+        return fer__fail_kept(status, &detail);
     }
     *out = server;
     return FER_OK;

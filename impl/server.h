@@ -52,7 +52,8 @@ void fer__server_hold_loop(fer_server *server, int hold);
 /** What a server needs to be somewhere. */
 typedef struct fer__site {
     fer__line line;
-    fer__fd fd; /**< listens, or is about to; FER__NO_FD on FIFOs */
+    fer__fd fd;   /**< listens, or is about to; FER__NO_FD on FIFOs */
+    int is_given; /**< `fd` is the caller's until the server listens */
     fer__bound bound;
     fer__fifos *fifos;
     char *address; /**< for the clients */

@@ -50,10 +50,14 @@ static fer_status bind_tcp(const fer__place *place, fer__site *site) {
 }
 
 static fer_status take_fd(const fer__place *place, fer__site *site) {
+    fer_status status;
     if (!fer__os_is_listening(place->fd))
         return fer__fail(FER_EPROTOTYPE, "fd: %d does not listen", place->fd);
     site->fd = place->fd;
-    return fer__os_set_cloexec(place->fd);
+    site->is_given = 1;
+    status = fer__os_set_cloexec(place->fd);
+    /* Another process may take the connection that this one was told of. */
+    return status == FER_OK ? fer__os_set_nonblocking(place->fd, 1) : status;
 }
 
 /* FIFOs. */
@@ -135,7 +139,8 @@ void fer__fifos_undo(fer__fifos *fifos) {
 
 void fer__site_undo(fer__site *site) {
     fer__os_unbind_pipe(&site->bound);
-    fer__os_close(site->fd);
+    if (!site->is_given)
+        fer__os_close(site->fd);
     fer__fifos_undo(site->fifos);
     fer__free(site->address);
     site->fifos = NULL;
@@ -167,9 +172,6 @@ fer_status fer__site_make(const char *address, const fer_channel_options *option
     if (status != FER_OK) {
         fer__detail detail;
         fer__detail_keep(&detail);
-        /* A descriptor that was given stays the caller's. */
-        if (place.is_fd)
-            site->fd = FER__NO_FD;
         fer__site_undo(site);
         return fer__fail_kept(status, &detail);
     }

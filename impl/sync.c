@@ -254,13 +254,17 @@ static fer_status ended(fer_channel *channel) {
 
 /* How long the peer may still be silent, if it is in the middle of a message. */
 static int64_t frame_time(const fer_channel *channel) {
-    return fer__intake_is_inside(&channel->in) ? channel->frame_timeout_ms : -1;
+    int64_t left;
+    if (channel->frame_timeout_ms < 0 || !fer__intake_is_inside(&channel->in))
+        return -1;
+    left = channel->frame_timeout_ms - (fer__os_now() - channel->blocking->heard_ms);
+    return left < 0 ? 0 : left;
 }
 
 static fer_status read_within(fer_channel *channel, int64_t left, int first) {
     int64_t silence = frame_time(channel);
     fer_status status;
-    if (silence >= 0 && (left < 0 || silence < left)) {
+    if (silence >= 0 && (left < 0 || silence <= left)) {
         status = wait_and_read(channel, silence);
         if (status != FER_ETIMEDOUT)
             return status;

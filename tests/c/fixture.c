@@ -332,14 +332,21 @@ static void take_served(fer_server *server, fer_status status, fer_channel *chan
 }
 
 void duo_open(duo *pair, const fer_channel_options *client, const fer_channel_options *served) {
+    duo_open_at(pair, address_of(FIXTURE_SOCKET), client, served);
+}
+
+void duo_open_at(duo *pair, const char *address, const fer_channel_options *client,
+                 const fer_channel_options *served) {
     noted connected = {0};
+    size_t size = sizeof pair->address;
     memset(pair, 0, sizeof *pair);
     assert_int_equal(fer_loop_new(&pair->loop), FER_OK);
-    assert_int_equal(fer_server_listen(pair->loop, address_of(FIXTURE_SOCKET), served, take_served,
-                                       pair, NULL, &pair->server),
-                     FER_OK);
-    assert_int_equal(fer_channel_connect(pair->loop, address_of(FIXTURE_SOCKET), client,
-                                         note_connected, &connected, &pair->client),
+    assert_int_equal(
+        fer_server_listen(pair->loop, address, served, take_served, pair, NULL, &pair->server),
+        FER_OK);
+    assert_int_equal(fer_server_address(pair->server, pair->address, &size), FER_OK);
+    assert_int_equal(fer_channel_connect(pair->loop, pair->address, client, note_connected,
+                                         &connected, &pair->client),
                      FER_OK);
     assert_int_equal(connected.calls, 0);
     while (pair->served == NULL || connected.calls == 0)

@@ -98,6 +98,7 @@ typedef struct duo {
     fer_server *server;
     fer_channel *client;
     fer_channel *served;
+    char address[512]; /**< for clients */
 } duo;
 
 /** The name of the socket that duo_open() and solo_open() use. */
@@ -105,6 +106,10 @@ typedef struct duo {
 
 /** `client` and `served` are the options of the two ends; NULL for the defaults. */
 void duo_open(duo *pair, const fer_channel_options *client, const fer_channel_options *served);
+
+/** As duo_open(), with a server at this address. */
+void duo_open_at(duo *pair, const char *address, const fer_channel_options *client,
+                 const fer_channel_options *served);
 
 /** Abort what is still open, and end the loop. */
 void duo_close(duo *pair);

@@ -84,7 +84,7 @@ static void open_and_receive(duo *ends, seen *all, uint32_t cap) {
 static fer_status pass(fer_channel *channel, const void *data, size_t size, int *number,
                        size_t count, noted *sent) {
     const fer_bytes whole = {data, size};
-    fer_fd fds[CAP + 1];
+    fer_fd fds[CAP + 1] = {0};
     fer_status status;
     for (size_t i = 0; i < count; i++)
         fds[i] = numbered((*number)++);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -189,124 +189,6 @@ static void a_death_is_seen(void **state) {
     }
 }
 
-/* Both sides connect to FIFOs that are there; in the order in which the first then waits for the other. */
-static void two_clients_meet_on_fifos(void **state) {
-    (void)state;
-    char addresses[2][256];
-    fer_loop *loop = NULL;
-    fer_channel *channels[2];
-    noted connected[2] = {{0}, {0}};
-    noted closed[2] = {{0}, {0}};
-    assert_int_equal(mkfifo(harness_path("a"), 0600), 0);
-    assert_int_equal(mkfifo(harness_path("b"), 0600), 0);
-    snprintf(addresses[0], sizeof addresses[0], "fifo:%s,%s", harness_path("a"), harness_path("b"));
-    snprintf(addresses[1], sizeof addresses[1], "fifo:%s,%s", harness_path("b"), harness_path("a"));
-    assert_int_equal(fer_loop_new(&loop), FER_OK);
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(fer_channel_connect(loop, addresses[i], NULL, note_connected,
-                                             &connected[i], &channels[i]),
-                         FER_OK);
-        for (int n = 0; i == 0 && n < 5; n++)
-            assert_int_equal(fer_loop_step(loop, 1), FER_OK);
-        assert_int_equal(connected[0].calls, 0);
-    }
-    for (int i = 0; i < 2; i++) {
-        harness_run_until(loop, &connected[i].calls);
-        assert_int_equal(connected[i].status, FER_OK);
-    }
-    /* A third would read what is not for it. */
-    fer_channel *third = NULL;
-    noted refused = {0};
-    assert_int_equal(
-        fer_channel_connect(loop, addresses[0], NULL, note_connected, &refused, &third), FER_OK);
-    harness_run_until(loop, &refused.calls);
-    assert_int_equal(refused.status, FER_EADDRINUSE);
-    fer_channel_unref(third);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(fer_channel_close(channels[i], note_closed, &closed[i]), FER_OK);
-    for (int i = 0; i < 2; i++) {
-        harness_run_until(loop, &closed[i].calls);
-        assert_int_equal(closed[i].status, FER_OK);
-        fer_channel_unref(channels[i]);
-    }
-    end_loop(loop);
-    assert_int_equal(unlink(harness_path("a")), 0);
-    assert_int_equal(unlink(harness_path("b")), 0);
-}
-
-/* What stands in the place of a FIFO. */
-static void what_is_no_fifo_is_refused(void **state) {
-    (void)state;
-    static const struct {
-        const char *name;
-        fer_status status;
-    } examples[] = {{"file", FER_EPROTOTYPE},    {"directory", FER_EPROTOTYPE},
-                    {"link", FER_ELOOP},         {"missing", FER_ENOENT},
-                    {"alone", FER_ECONNREFUSED}, {"nowhere/fifo", FER_ENOENT},
-                    {"file/fifo", FER_ENOTDIR}};
-    fer_loop *loop = NULL;
-    fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
-    options.connect_timeout_ms = 30;
-    fclose(fopen(harness_path("file"), "w"));
-    assert_int_equal(mkdir(harness_path("directory"), 0700), 0);
-    assert_int_equal(mkfifo(harness_path("in"), 0600), 0);
-    assert_int_equal(mkfifo(harness_path("alone"), 0600), 0);
-    assert_int_equal(symlink("in", harness_path("link")), 0);
-    assert_int_equal(fer_loop_new(&loop), FER_OK);
-    for (size_t i = 0; i < sizeof examples / sizeof examples[0] * 2; i++) {
-        char address[256];
-        const char *name = examples[i / 2].name;
-        fer_channel *channel = NULL;
-        noted connected = {0};
-        if (i % 2 == 0)
-            snprintf(address, sizeof address, "fifo:%s,%s", harness_path("in"), harness_path(name));
-        else
-            snprintf(address, sizeof address, "fifo:%s,%s", harness_path(name), harness_path("in"));
-        assert_int_equal(
-            fer_channel_connect(loop, address, &options, note_connected, &connected, &channel),
-            FER_OK);
-        harness_run_until(loop, &connected.calls);
-        /* A directory cannot be opened for writing at all. */
-        if (connected.status != FER_EISDIR)
-            assert_int_equal(connected.status, examples[i / 2].status);
-        assert_string_not_equal(connected.detail, "");
-        fer_channel_unref(channel);
-    }
-    end_loop(loop);
-    assert_int_equal(unlink(harness_path("file")), 0);
-    assert_int_equal(unlink(harness_path("in")), 0);
-    assert_int_equal(unlink(harness_path("alone")), 0);
-    assert_int_equal(unlink(harness_path("link")), 0);
-    assert_int_equal(rmdir(harness_path("directory")), 0);
-}
-
-/* A server removes what it made, and only that. */
-static void what_was_there_stays(void **state) {
-    (void)state;
-    char address[256];
-    struct stat info;
-    party all;
-    assert_int_equal(mkfifo(harness_path("in"), 0600), 0);
-    snprintf(address, sizeof address, "fifo:%s,%s", harness_path("in"), harness_path("out"));
-    party_open(&all, address, NULL);
-    assert_int_equal(lstat(harness_path("out"), &info), 0);
-    assert_true(S_ISFIFO(info.st_mode));
-    assert_int_equal(info.st_mode & 0777, 0600);
-    fer_channel *client = party_join(&all, NULL);
-    close_both(&all, client);
-    party_close(&all);
-    assert_int_equal(lstat(harness_path("in"), &info), 0);
-    assert_int_equal(lstat(harness_path("out"), &info), -1);
-    /* One that was replaced is not the server's any more. */
-    party_open(&all, address, NULL);
-    assert_int_equal(unlink(harness_path("out")), 0);
-    fclose(fopen(harness_path("out"), "w"));
-    party_close(&all);
-    assert_int_equal(lstat(harness_path("out"), &info), 0);
-    assert_int_equal(unlink(harness_path("in")), 0);
-    assert_int_equal(unlink(harness_path("out")), 0);
-}
-
 static void nobody_listens_on_tcp(void **state) {
     (void)state;
     party all;
@@ -428,8 +310,46 @@ static void a_listening_descriptor_becomes_a_server(void **state) {
     snprintf(address, sizeof address, "fd:%d", fd);
     party_open(&all, address, NULL);
     snprintf(all.address, sizeof all.address, "pipe:%s", harness_path("s"));
+    assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    close_both(&all, party_join(&all, NULL));
+    /* What watches it already stays. */
+    fer_server *second = NULL;
+    assert_int_equal(fer_server_listen(all.loop, address, NULL, on_channel, &all, NULL, &second),
+                     FER_EBUSY);
+    assert_null(second);
     close_both(&all, party_join(&all, NULL));
     party_close(&all);
+    assert_int_equal(unlink(harness_path("s")), 0);
+}
+
+/* A descriptor goes to the server when that listens, and not before. */
+static void a_descriptor_stays_with_the_caller(void **state) {
+    (void)state;
+    char address[32];
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    fer_server *server = NULL;
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    snprintf(name.sun_path, sizeof name.sun_path, "%s", harness_path("s"));
+    assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof name), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    snprintf(address, sizeof address, "fd:%d", fd);
+    for (size_t n = 1;; n++) {
+        harness_fail_allocation(n);
+        fer_status status = fer_sync_listen(address, NULL, &server);
+        int failed = harness_allocation_failed();
+        harness_fail_allocation(0);
+        assert_true(fcntl(fd, F_GETFD) >= 0);
+        assert_int_equal(status, failed ? FER_ENOMEM : FER_OK);
+        if (!failed)
+            break;
+    }
+    /* It may have been a blocking one: nobody there is not waited for. */
+    fer_channel *channel = NULL;
+    assert_int_equal(fer_sync_accept(server, 0, &channel), FER_ETIMEDOUT);
+    assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    assert_int_equal(fer_server_close(server, NULL, NULL), FER_OK);
+    fer_server_unref(server);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
     assert_int_equal(unlink(harness_path("s")), 0);
 }
 
@@ -545,6 +465,18 @@ static void silence_in_a_message_ends_it(void **state) {
     assert_int_equal(fer_sync_receive(blocking, -1, &message), FER_ECONNABORTED);
     raw_close(peer);
     fer_channel_unref(blocking);
+    /* However short the single waits are. */
+    for (int wait = 0; wait < 2; wait++) {
+        fer_status status = FER_ETIMEDOUT;
+        const int64_t end = now_ms() + HARNESS_PATIENCE_MS;
+        peer = sync_and_raw(&blocking, &options);
+        raw_send(peer, half, sizeof half);
+        while (status == FER_ETIMEDOUT && now_ms() < end)
+            status = fer_sync_receive(blocking, wait, &message);
+        assert_int_equal(status, FER_ECONNABORTED);
+        raw_close(peer);
+        fer_channel_unref(blocking);
+    }
 }
 
 static void a_cork_gathers(void **state) {
@@ -586,14 +518,12 @@ int main(int argc, char **argv) {
         HARNESS_TEST(every_size_goes_both_ways),
         HARNESS_TEST(clients_come_one_after_the_other),
         HARNESS_TEST(a_death_is_seen),
-        HARNESS_TEST(two_clients_meet_on_fifos),
-        HARNESS_TEST(what_is_no_fifo_is_refused),
-        HARNESS_TEST(what_was_there_stays),
         HARNESS_TEST(nobody_listens_on_tcp),
         HARNESS_TEST(a_client_waits_for_the_server),
         HARNESS_TEST(a_descriptor_becomes_a_channel),
         HARNESS_TEST(not_every_descriptor_will_do),
         HARNESS_TEST(a_listening_descriptor_becomes_a_server),
+        HARNESS_TEST(a_descriptor_stays_with_the_caller),
         HARNESS_TEST(a_pair_is_connected),
         HARNESS_TEST(blocking_channels_use_every_transport),
         HARNESS_TEST(silence_in_a_message_ends_it),

@@ -49,7 +49,8 @@ enum { FER_MESSAGE_HANDLES_MAX = 64 };
 
 /** Flags of fer_channel_options. */
 enum {
-    FER_CHANNEL_ANY_HOST = 1 /**< `tcp:` addresses may be others than those of the loopback */
+    FER_CHANNEL_ANY_HOST = 1, /**< `tcp:` addresses may be others than those of the loopback */
+    FER_CHANNEL_INLINE = 2    /**< no shared memory: all bytes go through the transport */
 };
 
 /** How a channel behaves. 0 in a field means the default. Times in milliseconds, negative: none. */
@@ -141,7 +142,8 @@ FER_API fer_status fer_address_check(const char *address);
  * Connect to a server. Tries again until somebody listens or the time is up.
  *
  * On `fifo:` both sides may do this: each opens the FIFO that it reads, then waits for the other to do
- * the same. Nobody else may read it meanwhile. A FIFO must be the user's own or root's.
+ * the same. Nobody else may read it meanwhile. A FIFO must be the user's own or root's; root may use
+ * any.
  *
  * @param loop          the loop to put the channel on.
  * @param address       where the server is.

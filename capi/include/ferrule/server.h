@@ -29,11 +29,11 @@ typedef void (*fer_server_closed_cb)(fer_server *server, void *user);
 /**
  * Listen at an address.
  *
- * `tcp:HOST:0` picks a port, which stays bound. `fd:N` is a socket that listens already. `fifo:IN,OUT`
- * makes the FIFOs that are not there, mode 0600, and has one client at a time: the next can come when
- * the channel of the one before it is closed. `fifo:` makes two FIFOs in a private directory.
- * fer_server_address() says where clients find it. What the server made, and nothing else, is removed
- * when it closes.
+ * `tcp:HOST:0` picks a port, which stays bound. `fd:N` is a socket that listens already; it becomes
+ * non-blocking, and is the server's unless this fails. `fifo:IN,OUT` makes the FIFOs that are not there,
+ * mode 0600, and has one client at a time: the next can come when the channel of the one before it is
+ * closed. `fifo:` makes two FIFOs in a private directory. fer_server_address() says where clients find
+ * it. What the server made, and nothing else, is removed when it closes.
  *
  * @param loop         the loop to put the server and its channels on.
  * @param address      where to listen.

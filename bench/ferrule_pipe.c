@@ -47,56 +47,50 @@ static void write_number(fer_handle *to, uint64_t number) {
     check(fer_stream_write(to, &part, 1, NULL, NULL), "write");
 }
 
-/* Connections: on each, a message is answered by another, and closed. One without a message is the last. */
+/* Connections: on each the server says its number, and both close. When time is up, it listens no more. */
 
-static void on_request(fer_handle *client, fer_status status, const void *data, size_t size,
-                       void *user) {
-    (void)user;
-    if (status == FER_OK) {
-        tally_add(&tally, &task, data, size);
-        write_number(client, tally.count - 1);
-    } else {
-        if (status != FER_EOF) {
-            check(status, "read");
-        }
+static void greet(fer_handle *client) {
+    if (sent == 0) {
+        tally.started = now();
+    }
+    write_number(client, sent++);
+    end(client);
+    if (sent % CLOCK_EVERY == 0 && now() - tally.started >= task.seconds) {
         ended = now();
         end(listener);
     }
-    end(client);
 }
 
-static void on_answer(fer_handle *client, fer_status status, const void *data, size_t size,
-                      void *user);
+static void connect_next(void);
+
+static void on_greeting(fer_handle *client, fer_status status, const void *data, size_t size,
+                        void *user) {
+    (void)user;
+    end(client);
+    if (status == FER_OK) {
+        tally_add(&tally, &task, data, size);
+        connect_next();
+        return;
+    }
+    if (status != FER_EOF && status != FER_ECONNRESET) {
+        check(status, "read");
+    }
+    ended = now();
+}
 
 static void on_connected(fer_handle *client, fer_status status, void *user) {
     (void)user;
-    check(status, "connect");
-    write_number(client, tally.count);
-    check(fer_stream_read_start(client, on_answer, NULL, NULL), "read");
-}
-
-static void on_last_connected(fer_handle *client, fer_status status, void *user) {
-    (void)user;
-    check(status, "connect");
-    end(client);
-}
-
-static void connect_next(fer_stream_cb then) {
-    check(fer_pipe_connect(new_pipe(), task.path, FER_ZSTRING, then, NULL), "connect");
-}
-
-static void on_answer(fer_handle *client, fer_status status, const void *data, size_t size,
-                      void *user) {
-    (void)user;
-    check(status, "read");
-    tally_add(&tally, &task, data, size);
-    end(client);
-    if (tally.count % CLOCK_EVERY != 0 || now() - started < task.seconds) {
-        connect_next(on_connected);
-    } else {
+    if (status == FER_ECONNREFUSED || status == FER_ECONNRESET || status == FER_ENOENT) {
         ended = now();
-        connect_next(on_last_connected);
+        end(client);
+        return;
     }
+    check(status, "connect");
+    check(fer_stream_read_start(client, on_greeting, NULL, NULL), "read");
+}
+
+static void connect_next(void) {
+    check(fer_pipe_connect(new_pipe(), task.path, FER_ZSTRING, on_connected, NULL), "connect");
 }
 
 /* Handles: each rides on a message of its own, and becomes an object of its own. */
@@ -180,7 +174,7 @@ static void on_connection(fer_handle *from, fer_status status, void *user) {
         end(from);
         return;
     }
-    check(fer_stream_read_start(client, on_request, NULL, NULL), "read");
+    greet(client);
 }
 
 int main(int argc, char **argv) {
@@ -194,10 +188,12 @@ int main(int argc, char **argv) {
         check(fer_stream_listen(listener, 0, on_connection, NULL, NULL), "listen");
         print_ready();
     } else {
-        connect_next(task.streams ? on_stream_connected : on_connected);
+        check(fer_pipe_connect(new_pipe(), task.path, FER_ZSTRING,
+                               task.streams ? on_stream_connected : on_connected, NULL),
+              "connect");
     }
     check(fer_loop_run(loop), "run");
-    print_result(&task, task.streams && !task.serves ? sent : tally.count,
+    print_result(&task, task.streams != task.serves ? sent : tally.count,
                  ended - (task.serves ? tally.started : started));
     check(fer_loop_close(loop), "loop");
     fer_loop_unref(loop);

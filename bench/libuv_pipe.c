@@ -62,46 +62,46 @@ static void write_number(uv_stream_t *to, uint64_t number) {
     check(uv_write(request, to, &buffer, 1, on_written), "write");
 }
 
-/* Connections: on each, a message is answered by another, and closed. One without a message is the last. */
+/* Connections: on each the server says its number, and both close. When time is up, it listens no more. */
 
-static void on_request(uv_stream_t *client, ssize_t got, const uv_buf_t *buffer) {
-    if (got >= 0) {
-        tally_add(&tally, &task, buffer->base, (size_t)got);
-        write_number(client, tally.count - 1);
-    } else {
-        if (got != UV_EOF) {
-            check((int)got, "read");
-        }
+static void greet(uv_stream_t *client) {
+    if (sent == 0) {
+        tally.started = now();
+    }
+    write_number(client, sent++);
+    end(client);
+    if (sent % CLOCK_EVERY == 0 && now() - tally.started >= task.seconds) {
         ended = now();
         uv_close((uv_handle_t *)&listener, NULL);
     }
-    end(client);
 }
 
 static void connect_next(void);
 
-static void on_answer(uv_stream_t *client, ssize_t got, const uv_buf_t *buffer) {
-    check((int)got, "read");
-    tally_add(&tally, &task, buffer->base, (size_t)got);
+static void on_greeting(uv_stream_t *client, ssize_t got, const uv_buf_t *buffer) {
     end(client);
-    if (tally.count % CLOCK_EVERY == 0 && now() - started >= task.seconds) {
-        ended = now();
-        ending = 1;
+    if (got >= 0) {
+        tally_add(&tally, &task, buffer->base, (size_t)got);
+        connect_next();
+        return;
     }
-    connect_next();
+    if (got != UV_EOF && got != UV_ECONNRESET) {
+        check((int)got, "read");
+    }
+    ended = now();
 }
 
 static void on_connected(uv_connect_t *request, int status) {
     uv_stream_t *client = request->handle;
 
-    check(status, "connect");
     free(request);
-    if (ending) {
+    if (status == UV_ECONNREFUSED || status == UV_ECONNRESET || status == UV_ENOENT) {
+        ended = now();
         end(client);
         return;
     }
-    write_number(client, tally.count);
-    check(uv_read_start(client, give_buffer, on_answer), "read");
+    check(status, "connect");
+    check(uv_read_start(client, give_buffer, on_greeting), "read");
 }
 
 static void connect_next(void) {
@@ -189,11 +189,12 @@ static void on_connection(uv_stream_t *from, int status) {
 
     check(status, "connection");
     check(uv_accept(from, (uv_stream_t *)client), "accept");
-    check(uv_read_start((uv_stream_t *)client, give_buffer, task.streams ? on_parcel : on_request),
-          "read");
-    if (task.streams) {
-        uv_close((uv_handle_t *)&listener, NULL);
+    if (!task.streams) {
+        greet((uv_stream_t *)client);
+        return;
     }
+    check(uv_read_start((uv_stream_t *)client, give_buffer, on_parcel), "read");
+    uv_close((uv_handle_t *)&listener, NULL);
 }
 
 int main(int argc, char **argv) {
@@ -213,7 +214,7 @@ int main(int argc, char **argv) {
         connect_next();
     }
     uv_run(loop, UV_RUN_DEFAULT);
-    print_result(&task, task.streams && !task.serves ? sent : tally.count,
+    print_result(&task, task.streams != task.serves ? sent : tally.count,
                  ended - (task.serves ? tally.started : started));
     check(uv_loop_close(loop), "loop");
     return 0;

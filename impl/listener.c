@@ -4,6 +4,7 @@
 
 enum {
     ACCEPT_BATCH = 64,   /* most connections in one turn, so that others get theirs */
+    MOST_PATIENCE = 64,  /* see ask_for_more() */
     RETRY_AFTER_MS = 100 /* after running out of descriptors or memory */
 };
 
@@ -20,18 +21,34 @@ fer_status fer__listener_start(fer__listener *listener, fer__io *io, fer__listen
     listener->waiting = FER__NO_FD;
     listener->stopped = 0;
     listener->batch = 1;
+    listener->full = 0;
+    listener->patience = 1;
     listener->turn = io->loop->turn;
     fer__deadline_init(&listener->retry, on_retry);
     return fer__io_want(io, FER__WAIT_READ);
 }
 
 /* To ask once more than there are connections is the dearest call of all: the system makes a socket first.
- * So no more are asked for than came the last time, unless there was no end of them then. */
+ * So no more are asked for than came the last time, unless there was no end of them for some turns. */
 static void ask_for_more(fer__listener *listener) {
     uint64_t turn = listener->io->loop->turn;
-    if (turn - listener->turn == 1 && listener->batch < ACCEPT_BATCH)
-        listener->batch *= 2;
+    if (turn - listener->turn != 1)
+        listener->full = 0;
     listener->turn = turn;
+    if (++listener->full <= listener->patience || listener->batch >= ACCEPT_BATCH)
+        return;
+    listener->batch = (uint8_t)(2 * listener->batch);
+    listener->full = 0;
+}
+
+/* There were no more. If asking for more was in vain, that is tried less often from now on. */
+static void ask_for_fewer(fer__listener *listener, int came) {
+    if (came > listener->batch / 2)
+        listener->patience = 1;
+    else if (listener->patience < MOST_PATIENCE)
+        listener->patience = (uint8_t)(2 * listener->patience);
+    listener->batch = came > 0 ? (uint8_t)came : 1;
+    listener->full = 0;
 }
 
 void fer__listener_ready(fer__listener *listener) {
@@ -41,7 +58,7 @@ void fer__listener_ready(fer__listener *listener) {
         if (listener->waiting == FER__NO_FD)
             status = fer__os_accept(listener->io->fd, &listener->waiting);
         if (status == FER_EAGAIN) {
-            listener->batch = i > 0 ? i : 1;
+            ask_for_fewer(listener, i);
             return;
         }
         if (status == FER_ECONNABORTED)

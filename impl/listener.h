@@ -18,8 +18,10 @@ struct fer__listener {
     fer__deadline retry; /**< set after trouble, such as too many descriptors */
     fer__fd waiting;     /**< the connection that was accepted ahead */
     int stopped;
-    int batch;     /**< how many connections are asked for in a turn */
-    uint64_t turn; /**< of the loop, when that was too few */
+    uint8_t batch;    /**< how many connections are asked for in a turn */
+    uint8_t full;     /**< turns one after the other in which there were as many */
+    uint8_t patience; /**< how many of these it takes to ask for more */
+    uint64_t turn;    /**< of the loop, the last time that it was full */
 };
 
 /** Start to accept on `io`, whose descriptor listens. */

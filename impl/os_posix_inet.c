@@ -259,13 +259,13 @@ fer_status fer__os_udp_set(fer__fd fd, fer__udp_option option, int value) {
 static int group_names(fer__fd fd, const fer__inet *group, const fer__inet *at, name *to,
                        name *from) {
     int family = family_of(fd);
-    if (family == 0)
-        return errno;
+    from_inet(group, to);
     memset(from, 0, sizeof *from);
     from->any.sa_family = (sa_family_t)family;
     if (at != NULL)
         from_inet(at, from);
-    from_inet(group, to);
+    if (family == 0)
+        return errno;
     return from->any.sa_family == family && to->any.sa_family == family ? 0 : EAFNOSUPPORT;
 }
 

@@ -1,6 +1,8 @@
 import ferrule = require('./index.js');
 
 export import Channel = ferrule.Channel;
+export import IpcChannel = ferrule.IpcChannel;
+export import IpcChannelClient = ferrule.IpcChannelClient;
 export import Pipe = ferrule.Pipe;
 export import ReceivedHandle = ferrule.ReceivedHandle;
 export import Server = ferrule.Server;
@@ -8,6 +10,8 @@ export import TCP = ferrule.TCP;
 export import UDP = ferrule.UDP;
 export import connect = ferrule.connect;
 export import listen = ferrule.listen;
+export import makeIpcChannel = ferrule.makeIpcChannel;
+export import makeIpcChannelClient = ferrule.makeIpcChannelClient;
 export import pair = ferrule.pair;
 export import version = ferrule.version;
 
@@ -17,6 +21,7 @@ export type FerruleError = ferrule.FerruleError;
 export type ChannelOptions = ferrule.ChannelOptions;
 export type ConnectOptions = ferrule.ConnectOptions;
 export type ListenOptions = ferrule.ListenOptions;
+export type IpcOptions = ferrule.IpcOptions;
 export type WaitOptions = ferrule.WaitOptions;
 export type ChannelInfo = ferrule.ChannelInfo;
 export type Message = ferrule.Message;

@@ -522,6 +522,56 @@ declare namespace ferrule {
   /** Make two channels that are connected with each other. */
   function pair(options?: ChannelOptions): Promise<[Channel, Channel]>;
 
+  /**
+   * The side of a rendezvous that was told where to meet, on the plain wire: what aea's `make_ipc_channel_client` makes.
+   * Both sides have these members.
+   */
+  class IpcChannelClient {
+    /** They come from makeIpcChannelClient(). */
+    protected constructor();
+
+    /** The rendezvous point for what this side receives: the path of a FIFO, or a port. */
+    readonly inPath: string;
+    /** The rendezvous point for what this side sends. */
+    readonly outPath: string;
+
+    /**
+     * Wait for the other side: for 10 seconds, or so many milliseconds. After a failure, it may be tried again.
+     * @returns false when nobody was there in time
+     */
+    connect(options?: number | WaitOptions): Promise<boolean>;
+    /** Send a message of at least one byte; the kernel has all of it then. ENOTCONN before connect(). */
+    write(data: Data | readonly Data[]): Promise<void>;
+    /**
+     * Wait for a message. When it is aborted or out of time, no message was taken. ENOTCONN before connect().
+     * @returns null at the end
+     */
+    read(options?: WaitOptions): Promise<Buffer | null>;
+    /**
+     * Flush, say goodbye, close, and remove what was made. The peer has a second to answer; one that does not, though
+     * everything was flushed, is no error. On a side that never connected, or is closed, it only cleans up.
+     */
+    close(): Promise<void>;
+    /** The same as close(), for `await using`. */
+    [Symbol.asyncDispose](): Promise<void>;
+  }
+
+  /** The side that makes the place to meet, and serves one peer: what aea's `make_ipc_channel` makes. */
+  class IpcChannel extends IpcChannelClient {
+    /** They come from makeIpcChannel(). */
+    protected constructor();
+  }
+
+  interface IpcOptions {
+    /** Two FIFOs in a private directory, which is the default, or a port of the loopback. */
+    transport?: 'fifo' | 'tcp' | undefined;
+  }
+
+  /** Make a channel that another program can find. */
+  function makeIpcChannel(options?: IpcOptions): IpcChannel;
+  /** Make the other side: its `inPath` is the channel's `outPath`, a path, a port or HOST:PORT. */
+  function makeIpcChannelClient(inPath: string, outPath: string): IpcChannelClient;
+
   /** The version of the library. */
   const version: string;
 }

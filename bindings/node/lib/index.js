@@ -8,6 +8,7 @@
 
 const native = require('./native.js');
 const { Channel } = require('./channel.js');
+const { IpcChannel, IpcChannelClient, makeIpcChannel, makeIpcChannelClient } = require('./ipc.js');
 const { Pipe } = require('./pipe.js');
 const { ReceivedHandle } = require('./received.js');
 const { Server, connect, listen, pair } = require('./server.js');
@@ -16,6 +17,8 @@ const { UDP } = require('./udp.js');
 
 module.exports = {
   Channel,
+  IpcChannel,
+  IpcChannelClient,
   Pipe,
   ReceivedHandle,
   Server,
@@ -23,6 +26,8 @@ module.exports = {
   UDP,
   connect,
   listen,
+  makeIpcChannel,
+  makeIpcChannelClient,
   pair,
   /** The version of the library. */
   version: native.version,

@@ -2,5 +2,6 @@
 
 import ferrule from './index.js';
 
-export const { Channel, Pipe, ReceivedHandle, Server, TCP, UDP, connect, listen, pair, version } = ferrule;
+export const { Channel, IpcChannel, IpcChannelClient, Pipe, ReceivedHandle, Server, TCP, UDP } = ferrule;
+export const { connect, listen, makeIpcChannel, makeIpcChannelClient, pair, version } = ferrule;
 export default ferrule;

@@ -125,4 +125,5 @@ module.exports = {
   checkPort,
   checkSignal,
   checkTime,
+  typeError,
 };

@@ -12,6 +12,14 @@ const token = Symbol('ferrule.server');
 /** Addon object -> Server. */
 const servers = new WeakMap();
 
+/** The addon's objects of servers that are open. */
+const open = new Set();
+
+/** What the servers made goes with them, also when the process ends before they are closed. */
+function closeAll() {
+  for (const handle of open) handle.close();
+}
+
 /** Of this class, for listen(). */
 let openServer;
 
@@ -47,6 +55,8 @@ class Server extends EventEmitter {
     openServer = (address, numbers, onchannel) => {
       const server = new Server(token, numbers, onchannel);
       check(server.#handle.listen(address, numbers), 'listen', address);
+      if (open.size === 0) process.on('exit', closeAll);
+      open.add(server.#handle);
       server.#address = String(server.#handle.address());
       return server;
     };
@@ -125,6 +135,8 @@ class Server extends EventEmitter {
 
   #onClosed() {
     this.#closed = true;
+    open.delete(this.#handle);
+    if (open.size === 0) process.off('exit', closeAll);
     for (const resolve of this.#closers.splice(0)) resolve();
     this.emit('close');
   }
@@ -182,4 +194,4 @@ async function pair(options) {
   return pairChannels(channelNumbers(checkOptions(options)));
 }
 
-module.exports = { Server, connect, listen, pair };
+module.exports = { Server, connect, listen, openServer, pair };

@@ -2,11 +2,13 @@
  * The addon: what lib/native.js loads.
  */
 #include <node_api.h>
+#include <stdlib.h>
 
 #include "channel.h"
 #include "check.h"
 #include "class.h"
 #include "env.h"
+#include "ferrule/channel.h"
 #include "ferrule/status.h"
 #include "ferrule/version.h"
 #include "inet.h"
@@ -52,10 +54,25 @@ static napi_value get_detail(napi_env env, napi_callback_info info) {
     return detail;
 }
 
+/** checkAddress(text): 0, or a status. */
+static napi_value check_address(napi_env env, napi_callback_info info) {
+    size_t argc = 1;
+    napi_value argv[1];
+    FER_NODE_CALL(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL), NULL);
+    char *address = fer_node_get_text(env, argv[0]);
+    if (address == NULL) {
+        return NULL;
+    }
+    fer_status status = fer_address_check(address);
+    free(address);
+    return fer_node_status(env, status);
+}
+
 static napi_status fill_exports(napi_env env, napi_value exports) {
     static const napi_property_descriptor functions[] = {
         FER_NODE_METHOD("register", fer_node_env_register),
         FER_NODE_METHOD("detail", get_detail),
+        FER_NODE_METHOD("checkAddress", check_address),
     };
     FER_NODE_TRY(fer_node_env_open(env));
     FER_NODE_TRY(napi_define_properties(env, exports, FER_NODE_COUNT(functions), functions));

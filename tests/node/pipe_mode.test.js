@@ -14,8 +14,8 @@ const { Pipe } = ferrule;
 const BINDS = 300;
 const LOOKS = 100;
 
-/** Do something again and again, until a worker has seen the file often enough; gives the modes it saw. */
-async function watched(file, mask, action) {
+/** Do something again and again, until a worker has seen the file often enough, and in some mode; gives what it saw. */
+async function watched(file, mask, action, wanted = 0) {
   const shared = new SharedArrayBuffer(16);
   const cells = new Int32Array(shared);
   cells[3] = 0o7777;
@@ -24,7 +24,8 @@ async function watched(file, mask, action) {
   await event(worker, 'message');
   const before = process.umask(mask);
   try {
-    for (let round = 0; round < BINDS || Atomics.load(cells, 1) < LOOKS; round += 1) {
+    const enough = () => Atomics.load(cells, 1) >= LOOKS && (Atomics.load(cells, 2) & wanted) === wanted;
+    for (let round = 0; round < BINDS || !enough(); round += 1) {
       assert.ok(round < 100_000, 'the worker saw nothing');
       await action();
     }
@@ -75,7 +76,7 @@ test('the worker sees a mode that comes late', isolated(async ({ path: file }) =
     const over = event(server, 'close');
     server.close();
     await over;
-  });
+  }, 0o777);
   assert.equal(seen.any, 0o777);
 }));
 

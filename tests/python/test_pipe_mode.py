@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 import stat
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Callable
 
 import ferrule
 import pytest
@@ -21,48 +20,42 @@ BINDS = 300
 LOOKS = 100
 WATCHER = """
     import os, select, stat, sys
-    path, looks = sys.argv[1], int(sys.argv[2])
-    seen = {}
-    over = select.poll()
-    over.register(0, select.POLLIN)
+    path = sys.argv[1]
+    looks, seen = 0, set()
+    asked = select.poll()
+    asked.register(0, select.POLLIN)
     print("looking")
-    while not over.poll(0):
+    line = "\\n"
+    while line:
         for _ in range(100):
             try:
-                mode = stat.S_IMODE(os.lstat(path).st_mode)
+                seen.add(stat.S_IMODE(os.lstat(path).st_mode))
             except FileNotFoundError:
                 continue
-            seen[mode] = seen.get(mode, 0) + 1
-            if sum(seen.values()) == looks:
-                print("enough")
-    print(*seen)
+            looks += 1
+        if asked.poll(0):
+            line = sys.stdin.readline()
+            print(looks, *seen)
 """
 
 
 class Watch:
-    """The modes of a file that somebody saw who looked at it all the time."""
+    """Somebody looks at a file all the time: how often it was there, and its modes."""
 
     def __init__(self) -> None:
+        self.looks = 0
         self.modes: set[int] = set()
-
-    def enough(self) -> bool:
-        """Whether it was seen often enough to say something."""
-        raise NotImplementedError
 
     def on(self, path: Path) -> AbstractContextManager[None]:
         """Look at this file, until the context ends."""
         raise NotImplementedError
 
+    def ask(self) -> None:
+        """Learn what was seen up to now."""
+
 
 class ThreadWatch(Watch):
     """A thread of this process. It looks while the library works only when its call has begun before."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.looks = 0
-
-    def enough(self) -> bool:
-        return self.looks >= LOOKS
 
     @contextmanager
     def on(self, path: Path) -> Iterator[None]:
@@ -94,26 +87,38 @@ class ProcessWatch(Watch):
 
     def __init__(self) -> None:
         super().__init__()
-        self.child: subprocess.Popen[str] | None = None
-        self.ready = False
-
-    def enough(self) -> bool:
-        assert self.child
-        assert self.child.stdout
-        if not self.ready and select.select([self.child.stdout], [], [], 0)[0]:
-            assert self.child.stdout.readline() == "enough\n"
-            self.ready = True
-        return self.ready
+        self.child: Child | None = None
 
     @contextmanager
     def on(self, path: Path) -> Iterator[None]:
-        with Child(WATCHER, str(path), str(LOOKS)) as child:
-            assert child.line() == "looking"
-            self.child = child.process
+        with Child(WATCHER, str(path)) as self.child:
+            assert self.child.line() == "looking"
             yield
-            status, output, errors = child.end()
+            status, output, errors = self.child.end()
             assert (status, errors) == (0, "")
-            self.modes.update(map(int, output.split()))
+            self.hear(output)
+
+    def ask(self) -> None:
+        assert self.child
+        assert self.child.process.stdin
+        self.child.process.stdin.write("\n")
+        self.child.process.stdin.flush()
+        self.hear(self.child.line())
+
+    def hear(self, line: str) -> None:
+        self.looks, *modes = map(int, line.split())
+        self.modes.update(modes)
+
+
+def again_and_again(watch: Watch, action: Callable[[], object], enough: Callable[[], bool]) -> None:
+    """Do something many times, and until the watch has seen enough."""
+    for rounds in range(1, 100_001):
+        action()
+        if rounds % 50 == 0:
+            watch.ask()
+            if rounds >= BINDS and enough():
+                return
+    raise AssertionError(f"seen {watch.looks} times only, with the modes {watch.modes}")
 
 
 @contextmanager
@@ -124,20 +129,6 @@ def masked(mask: int) -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-
-def bind_often(loop: ferrule.Loop, path: Path, watch: Watch, mode: int) -> None:
-    """Bind again and again, until the watch has seen enough."""
-    rounds = 0
-    while rounds < BINDS or not watch.enough():
-        rounds += 1
-        assert rounds < 100_000, "the watch saw nothing"
-        pipe = ferrule.Pipe(loop)
-        pipe.bind(path, mode=mode)
-        assert stat.S_IMODE(path.lstat().st_mode) == (mode or 0o600)
-        pipe.close()
-        assert not path.exists()
-        loop.step(0)
 
 
 @pytest.mark.parametrize("kind", [ThreadWatch, ProcessWatch], ids=["thread", "process"])
@@ -157,9 +148,18 @@ def bind_often(loop: ferrule.Loop, path: Path, watch: Watch, mode: int) -> None:
 def test_the_mode_from_the_first_instant(
     folder: Path, kind: type[Watch], mode: int, mask: int, allowed: set[int]
 ) -> None:
-    watch = kind()
-    with ferrule.Loop() as loop, masked(mask), watch.on(folder / "s"):
-        bind_often(loop, folder / "s", watch, mode)
+    path, watch = folder / "s", kind()
+
+    def bind() -> None:
+        pipe = ferrule.Pipe(loop)
+        pipe.bind(path, mode=mode)
+        assert stat.S_IMODE(path.lstat().st_mode) == (mode or 0o600)
+        pipe.close()
+        assert not path.exists()
+        loop.step(0)
+
+    with ferrule.Loop() as loop, masked(mask), watch.on(path):
+        again_and_again(watch, bind, lambda: watch.looks >= LOOKS)
     assert watch.modes
     assert watch.modes <= allowed
 
@@ -168,15 +168,15 @@ def test_the_mode_from_the_first_instant(
 def test_the_watch_sees_a_mode_that_comes_late(folder: Path, kind: type[Watch]) -> None:
     """What the tests above would see if the mode were set behind the back of bind."""
     path, watch = folder / "s", kind()
+
+    def bind() -> None:
+        with socket.socket(socket.AF_UNIX) as raw:
+            raw.bind(str(path))
+            path.chmod(0o600)
+            path.unlink()
+
     with masked(0), watch.on(path):
-        for rounds in range(100_000):
-            with socket.socket(socket.AF_UNIX) as raw:
-                raw.bind(str(path))
-                path.chmod(0o600)
-                path.unlink()
-            if rounds >= BINDS and watch.enough():
-                break
-    assert 0o777 in watch.modes
+        again_and_again(watch, bind, lambda: 0o777 in watch.modes)
 
 
 def test_the_mask_of_the_process_is_left_alone(loop: ferrule.Loop, folder: Path) -> None:

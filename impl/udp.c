@@ -188,7 +188,7 @@ static fer_status send_or_keep(fer_handle *udp, const struct iovec *iov, size_t 
         status = keep(udp, outgoing, iov, count, address);
         if (status == FER_OK)
             return FER_OK;
-    } else if (status == FER_OK && cb != NULL) {
+    } else if (status == FER_OK && outgoing != NULL && cb != NULL) {
         finish(udp, outgoing, FER_OK);
         return FER_OK;
     }

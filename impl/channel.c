@@ -17,7 +17,7 @@ static fer_channel *from_object(fer__object *object) {
 }
 
 fer_status fer__channel_options_check(fer_channel_options *o) {
-    if ((o->flags & ~(uint32_t)FER_CHANNEL_ANY_HOST) != 0)
+    if ((o->flags & ~(uint32_t)(FER_CHANNEL_ANY_HOST | FER_CHANNEL_INLINE)) != 0)
         return fer__fail(FER_EINVAL, "unknown flag in the options");
     if (o->wire != FER_WIRE_NATIVE && o->wire != FER_WIRE_PLAIN)
         return fer__fail(FER_EINVAL, "unknown wire %d", (int)o->wire);
@@ -131,6 +131,7 @@ static void run(fer__object *object) {
     if (channel->out.queued > 0 && !channel->blocked && !channel->torn && !channel->corked)
         fer__channel_flush(channel);
     fer__channel_run_sent(channel);
+    fer__channel_run_rest(channel);
     fer__channel_run_receiver(channel);
     fer__channel_check_closed(channel);
     if (object->state == FER__CLOSING && channel->torn && channel->ios_open == 0)
@@ -153,6 +154,8 @@ static void destroy(fer__object *object) {
     fer__opening_free(channel->opening);
     fer__free(channel->blocking);
     fer__free(channel->fifo);
+    fer__lane_unmake(channel->out.lane);
+    fer__intake_free(&channel->in);
 }
 
 static const fer__class channel_class = {run, abort_channel, call_closed, destroy};
@@ -183,6 +186,7 @@ fer_status fer__channel_new(fer_loop *loop, const fer_channel_options *options, 
     channel->turn = UINT64_MAX;
     channel->limits.max_message = options->max_message;
     channel->limits.max_handles = options->max_handles;
+    channel->inline_only = (options->flags & FER_CHANNEL_INLINE) != 0;
     channel->peer.max_message = UINT32_MAX;
     channel->high_water = options->high_water;
     channel->hard_cap = options->hard_cap;

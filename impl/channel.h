@@ -72,6 +72,8 @@ struct fer_channel {
     uint8_t line;         /**< a fer__line */
     uint8_t resetting;    /**< the io of a failed try to connect is being closed */
     uint8_t corked;       /**< what is sent gathers */
+    uint8_t inline_only;  /**< no lanes */
+    uint8_t lane_tried;   /**< a lane was made, or could not be */
     uint8_t blocked;      /**< the kernel takes no more: wait until it does */
     uint8_t above;        /**< the queue has been above the high-water mark */
     uint8_t drained;      /**< the drain callback is due */
@@ -199,6 +201,9 @@ fer_status fer__channel_set_paused(fer_channel *channel, int paused);
  */
 fer_status fer__channel_read(fer_channel *channel, int may_block);
 void fer__channel_batch_done(fer_channel *channel);
+
+/** Go on with what was read before and could not be delivered yet. */
+void fer__channel_run_rest(fer_channel *channel);
 
 /** Read bytes, as far as they come at once or, with `may_block`, wait for the first. */
 fer_status fer__channel_recv(fer_channel *channel, const struct iovec *iov, size_t count,

@@ -35,6 +35,8 @@ void fer__channel_tear_down(fer_channel *channel, fer_status status) {
     fer__deadline_clear(loop, &channel->deadline);
     fer__sendq_drop(&channel->out, &loop->pool);
     fer__intake_drop(&channel->in, &loop->pool);
+    fer__lane_unmake(channel->out.lane);
+    channel->out.lane = NULL;
     fer__object_due(&channel->object);
     close_ios(channel);
 }

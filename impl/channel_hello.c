@@ -24,6 +24,9 @@ void fer__channel_connected(fer_channel *channel) {
         return;
     }
     channel->phase = FER__CHANNEL_HELLO;
+    channel->limits.lanes =
+        channel->line == FER__LINE_PIPE && !channel->inline_only && fer__lane_is_possible();
+    hello.features = channel->limits.lanes ? FER__FEATURE_LANES : 0;
     hello.max_message = channel->limits.max_message;
     hello.max_handles = channel->limits.max_handles;
     iov.iov_len = fer__hello_encode(&hello, bytes);
@@ -44,7 +47,7 @@ void fer__channel_connected(fer_channel *channel) {
 /* All of the peer's HELLO that this version knows has come. */
 static void take_hello(fer_channel *channel) {
     fer__opening *opening = channel->opening;
-    fer__limits limits = {0, 0};
+    fer__limits limits = {0, 0, 0};
     fer__header header;
     fer__hello hello;
     uint32_t version = 0;
@@ -59,6 +62,7 @@ static void take_hello(fer_channel *channel) {
     channel->version = (uint16_t)version;
     channel->peer.max_message = hello.max_message;
     channel->peer.max_handles = hello.max_handles;
+    channel->peer.lanes = (hello.features & FER__FEATURE_LANES) != 0;
     opening->hello_rest = header.length - FER__HELLO_SIZE;
 }
 

@@ -44,7 +44,9 @@ fer_status fer__channel_recv(fer_channel *channel, const struct iovec *iov, size
         channel->fifo->heard |= *got > 0;
         return status;
     }
-    if (channel->limits.max_handles > 0)
+    /* None can come with a HELLO. */
+    if (channel->phase == FER__CHANNEL_OPEN &&
+        (channel->limits.max_handles > 0 || channel->limits.lanes))
         return recv_with_fds(channel, iov, count, may_block, got, flags);
     return (may_block ? fer__os_recv_blocking : fer__os_recv)(channel->io.fd, iov, count, got,
                                                               flags);
@@ -87,6 +89,15 @@ static fer_status feed(fer_channel *channel, size_t size, fer_status trouble) {
     return status;
 }
 
+static fer_status read_rest(fer_channel *channel) {
+    fer_loop *loop = channel->object.loop;
+    fer_status status = fer__intake_go_on(&channel->in, &loop->pool, (fer_wire)channel->wire,
+                                          &channel->limits, &loop->batch);
+    if (status != FER_OK)
+        end(channel, status);
+    return status;
+}
+
 fer_status fer__channel_read(fer_channel *channel, int may_block) {
     fer_loop *loop = channel->object.loop;
     struct iovec iov[2];
@@ -94,7 +105,10 @@ fer_status fer__channel_read(fer_channel *channel, int may_block) {
     size_t got = 0;
     size_t room;
     uint32_t flags = 0;
-    fer_status status = fer__intake_room(&channel->in, &loop->pool, iov, &count);
+    fer_status status;
+    if (fer__intake_has_more(&channel->in))
+        return read_rest(channel);
+    status = fer__intake_room(&channel->in, &loop->pool, iov, &count);
     if (status == FER_OK)
         status = fer__channel_recv(channel, iov, count, may_block, &got, &flags);
     if (status == FER_EAGAIN || status == FER_EINTR)
@@ -114,7 +128,9 @@ fer_status fer__channel_read(fer_channel *channel, int may_block) {
     }
     room = count == 2 ? iov[0].iov_len + iov[1].iov_len : iov[0].iov_len;
     /* Less than there was room for: the kernel has no more, unless it stopped before descriptors. */
-    return got < room && (flags & FER__RECV_MORE) == 0 ? FER_EAGAIN : FER_OK;
+    if (got == room || (flags & FER__RECV_MORE) != 0 || fer__intake_has_more(&channel->in))
+        return FER_OK;
+    return FER_EAGAIN;
 }
 
 void fer__channel_batch_done(fer_channel *channel) {
@@ -220,6 +236,14 @@ void fer__channel_read_ready(fer_channel *channel) {
         return;
     }
     time_frame(channel);
+    /* What was read already makes no descriptor readable. */
+    if (fer__intake_has_more(&channel->in) && wants_more(channel))
+        fer__object_due(&channel->object);
+}
+
+void fer__channel_run_rest(fer_channel *channel) {
+    if (fer__intake_has_more(&channel->in) && wants_more(channel))
+        fer__channel_read_ready(channel);
 }
 
 /* The work of the ABI's functions. */
@@ -249,5 +273,7 @@ fer_status fer__channel_set_paused(fer_channel *channel, int paused) {
         return fer__fail(FER_ENOTCONN, "the channel has no receiver");
     channel->paused = paused != 0;
     time_frame(channel);
+    if (!paused && fer__intake_has_more(&channel->in))
+        fer__object_due(&channel->object);
     return fer__channel_watch(channel);
 }

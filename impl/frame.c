@@ -68,7 +68,8 @@ static fer_status check_length(const char *frame, uint32_t length, uint32_t leas
 
 /* Frames that only the handshake, the end and handles need. `kind` is below FER__FRAME_SKIPPABLE. */
 static fer_status check_control(const fer__header *header, const fer__limits *limits) {
-    if (header->kind < FER__FRAME_HELLO || header->kind > FER__FRAME_GOODBYE)
+    if (header->kind < FER__FRAME_HELLO || header->kind > FER__FRAME_BYTES ||
+        (header->kind > FER__FRAME_GOODBYE && !limits->lanes))
         return fer__fail(FER_EPROTO, "a frame of the unknown kind %u came", (unsigned)header->kind);
     if (header->handles != 0)
         return fer__fail(FER_EPROTO, "a frame of kind %u says that it has handles",
@@ -77,6 +78,10 @@ static fer_status check_control(const fer__header *header, const fer__limits *li
         return check_length("HELLO", header->length, FER__HELLO_SIZE, FER__HELLO_MAX);
     if (header->kind == FER__FRAME_GOODBYE)
         return check_length("GOODBYE", header->length, 0, 0);
+    if (header->kind == FER__FRAME_LANE)
+        return check_length("LANE", header->length, FER__LANE_PAYLOAD, FER__LANE_PAYLOAD);
+    if (header->kind == FER__FRAME_BYTES)
+        return check_length("BYTES", header->length, FER__BYTES_PAYLOAD, FER__BYTES_PAYLOAD);
     if (limits->max_handles == 0)
         return fer__fail(FER_EPROTO, "a handle came, none are taken");
     return check_length("HANDLE", header->length, 1, FER__HANDLE_PAYLOAD_MAX);
@@ -108,6 +113,33 @@ fer_status fer__header_decode(fer_wire wire, const uint8_t *bytes, const fer__li
     header->length = get_u32(bytes);
     header->kind = header->length == 0 ? FER__FRAME_GOODBYE : FER__FRAME_MESSAGE;
     return header->length == 0 ? FER_OK : check_message(header, limits);
+}
+
+static size_t encode_note(uint8_t kind, uint32_t length, uint8_t *out) {
+    const fer__header header = {kind, 0, length};
+    return fer__header_encode(FER_WIRE_NATIVE, &header, out);
+}
+
+size_t fer__lane_encode(uint64_t size, uint8_t *out) {
+    size_t at = encode_note(FER__FRAME_LANE, FER__LANE_PAYLOAD, out);
+    put_u64(out + at, size);
+    return at + FER__LANE_PAYLOAD;
+}
+
+size_t fer__bytes_encode(uint64_t position, uint32_t size, uint8_t *out) {
+    size_t at = encode_note(FER__FRAME_BYTES, FER__BYTES_PAYLOAD, out);
+    put_u64(out + at, position);
+    put_u32(out + at + 8, size);
+    return at + FER__BYTES_PAYLOAD;
+}
+
+uint64_t fer__lane_decode(const uint8_t *payload) {
+    return get_u64(payload);
+}
+
+uint32_t fer__bytes_decode(const uint8_t *payload, uint64_t *position) {
+    *position = get_u64(payload);
+    return get_u32(payload + 8);
 }
 
 size_t fer__hello_encode(const fer__hello *hello, uint8_t *out) {

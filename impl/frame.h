@@ -18,6 +18,8 @@ enum {
     FER__FRAME_HANDLE = 3,  /**< one passed handle rides on it; payload 1 to 64 bytes, the first of
                                them the handle's fer_kind */
     FER__FRAME_GOODBYE = 4, /**< nothing more will come; payload empty */
+    FER__FRAME_LANE = 5,  /**< shared memory; its descriptor rides on it. u64be size of the ring */
+    FER__FRAME_BYTES = 6, /**< frames are in the lane: u64be position, u32be size */
     FER__FRAME_SKIPPABLE =
         128 /**< this kind and those above are skipped by who does not know them */
 };
@@ -26,6 +28,9 @@ enum {
     FER__HEADER_MAX = 8,          /**< the larger of the two header sizes */
     FER__NATIVE_HEADER = 8,       /**< u8 kind | u8 handles | u16 0 | u32be length */
     FER__PLAIN_HEADER = 4,        /**< u32be length; length 0 is the goodbye */
+    FER__LANE_PAYLOAD = 8,        /**< of a LANE frame */
+    FER__BYTES_PAYLOAD = 12,      /**< of a BYTES frame */
+    FER__BYTES_MAX = 4 << 20,     /**< a BYTES frame that stands for more is a protocol error */
     FER__HELLO_SIZE = 28,         /**< payload of the HELLO that this version sends */
     FER__HELLO_MAX = 4096,        /**< a longer HELLO is a protocol error */
     FER__HANDLE_PAYLOAD_MAX = 64, /**< a longer HANDLE frame is a protocol error */
@@ -43,6 +48,8 @@ typedef struct fer__header {
     uint32_t length; /**< of the payload, in bytes */
 } fer__header;
 
+enum { FER__FEATURE_LANES = 1 /**< takes LANE and BYTES frames */ };
+
 /**
  * What this side tells the peer, and the reverse. The payload: the 8 bytes "FERRULE\n", then the
  * fields in this order, big-endian. A longer payload is allowed; what follows is ignored.
@@ -50,7 +57,7 @@ typedef struct fer__header {
 typedef struct fer__hello {
     uint16_t version_min;
     uint16_t version_max;
-    uint32_t features;    /**< none yet: 0; unknown bits are ignored */
+    uint32_t features;    /**< FER__FEATURE_*; unknown bits are ignored */
     uint64_t max_message; /**< the largest message taken, in bytes */
     uint32_t max_handles; /**< the most handles taken with a message */
 } fer__hello;
@@ -59,6 +66,7 @@ typedef struct fer__hello {
 typedef struct fer__limits {
     uint64_t max_message;
     uint32_t max_handles;
+    uint32_t lanes; /**< whether LANE and BYTES frames are taken */
 } fer__limits;
 
 /** How many bytes a header has on `wire`. */
@@ -77,6 +85,17 @@ size_t fer__header_encode(fer_wire wire, const fer__header *header, uint8_t *out
  */
 fer_status fer__header_decode(fer_wire wire, const uint8_t *bytes, const fer__limits *limits,
                               fer__header *header);
+
+/** Encode a LANE frame into `out`, which has room for FER__NOTE_MAX bytes. Returns its size. */
+enum { FER__NOTE_MAX = FER__NATIVE_HEADER + FER__BYTES_PAYLOAD };
+size_t fer__lane_encode(uint64_t size, uint8_t *out);
+
+/** Encode a BYTES frame, likewise. */
+size_t fer__bytes_encode(uint64_t position, uint32_t size, uint8_t *out);
+
+/** Decode the payloads of the two. */
+uint64_t fer__lane_decode(const uint8_t *payload);
+uint32_t fer__bytes_decode(const uint8_t *payload, uint64_t *position);
 
 /** Encode header and payload of a HELLO into `out` (FER__NATIVE_HEADER + FER__HELLO_SIZE bytes). */
 size_t fer__hello_encode(const fer__hello *hello, uint8_t *out);

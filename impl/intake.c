@@ -80,11 +80,18 @@ static fer_status too_many(const fer__limits *limits) {
                      (unsigned)limits->max_handles);
 }
 
+/* How many may come together: those of a message, or one lane. */
+static size_t most_fds(const fer__intake *intake, const fer__limits *limits) {
+    if (limits->max_handles == 0 && limits->lanes && intake->lane == NULL)
+        return 1;
+    return limits->max_handles;
+}
+
 fer_status fer__intake_add_fds(fer__intake *intake, const fer__limits *limits, const fer__fd *fds,
                                size_t count) {
     fer_status status = FER_OK;
     /* The bytes that they came with may begin with frames of those before. */
-    if (count > limits->max_handles || unclaimed(intake) > limits->max_handles)
+    if (count > most_fds(intake, limits) || unclaimed(intake) > most_fds(intake, limits))
         status = too_many(limits);
     if (status == FER_OK && intake->arrived == NULL) {
         intake->arrived = fer__zalloc(sizeof *intake->arrived);
@@ -113,10 +120,12 @@ static fer_status claim(fer__intake *intake, const fer__limits *limits) {
 
 /* The bytes of a read are used up: what came with them must have its frame, or the beginning of one. */
 static fer_status check_strays(const fer__intake *intake, const fer__limits *limits) {
-    if (unclaimed(intake) > limits->max_handles)
+    int is_inside;
+    if (unclaimed(intake) > most_fds(intake, limits))
         return too_many(limits);
-    if (unclaimed(intake) == 0 || claimed(intake) > 0 || intake->header_have > 0 ||
-        (intake->in_payload && intake->current.kind == FER__FRAME_HANDLE))
+    is_inside = intake->in_payload && (intake->current.kind == FER__FRAME_HANDLE ||
+                                       intake->current.kind == FER__FRAME_LANE);
+    if (unclaimed(intake) == 0 || claimed(intake) > 0 || intake->header_have > 0 || is_inside)
         return FER_OK;
     return fer__fail(FER_EPROTO, "a descriptor came that no HANDLE frame announces");
 }
@@ -246,19 +255,78 @@ static fer_status take_payload(fer__intake *intake, fer__pool *pool, const uint8
     return emit(intake, batch, data, intake->current.length);
 }
 
-/* Pass over a payload: of a frame of no interest, or of a HANDLE frame, which counts when it is whole. */
+/* Lanes. */
+
+/* A LANE frame is complete. */
+static fer_status open_lane(fer__intake *intake) {
+    fer__arrived *arrived = intake->arrived;
+    fer_status status;
+    if (intake->lane != NULL || claimed(intake) > 0)
+        return fer__fail(FER_EPROTO, "a LANE frame came where none can be");
+    if (unclaimed(intake) == 0)
+        return fer__fail(FER_EPROTO, "a LANE frame came without a descriptor");
+    status = fer__lane_open(arrived->fds[0], fer__lane_decode(intake->note), &intake->lane);
+    fer__os_close(arrived->fds[0]);
+    arrived->count--;
+    memmove(arrived->fds, arrived->fds + 1, arrived->count * sizeof *arrived->fds);
+    return status;
+}
+
+static fer_status parse(fer__intake *intake, fer__pool *pool, fer_wire wire,
+                        const fer__limits *limits, const uint8_t **from, const uint8_t *end,
+                        fer__batch *batch);
+
+/* Take the frames that a BYTES frame stands for: copy them, then look at them. */
+static fer_status take_lane(fer__intake *intake, fer__pool *pool, const fer__limits *limits,
+                            fer__batch *batch) {
+    uint64_t position = 0;
+    size_t size = fer__bytes_decode(intake->note, &position);
+    const uint8_t *there = NULL;
+    const uint8_t *at;
+    fer_status status;
+    intake->due = 0;
+    if (intake->lane == NULL || size > FER__BYTES_MAX)
+        return fer__fail(FER_EPROTO, "a BYTES frame came that cannot be");
+    status = fer__lane_find(intake->lane, position, size, &there);
+    if (status != FER_OK)
+        return status;
+    batch->body = fer__pool_body(pool, size, &batch->body_size);
+    if (batch->body == NULL)
+        return fer__fail(FER_ENOMEM, "no memory for %zu bytes from the lane", size);
+    memcpy(batch->body, there, size);
+    fer__lane_take(intake->lane, position, size);
+    intake->in_lane = 1;
+    at = batch->body;
+    status = parse(intake, pool, FER_WIRE_NATIVE, limits, &at, batch->body + size, batch);
+    intake->in_lane = 0;
+    if (status == FER_OK && fer__intake_is_inside(intake))
+        return fer__fail(FER_EPROTO, "the bytes in a lane end inside a frame");
+    return status;
+}
+
+/* A frame of which nothing is delivered is whole. */
+static fer_status end_frame(fer__intake *intake, const fer__limits *limits) {
+    switch (intake->current.kind) {
+    case FER__FRAME_HANDLE: return claim(intake, limits);
+    case FER__FRAME_LANE: return open_lane(intake);
+    case FER__FRAME_BYTES: intake->due = 1; return FER_OK;
+    default: return FER_OK;
+    }
+}
+
+/* Pass over the payload of a frame that is no message. */
 static fer_status skip(fer__intake *intake, const fer__limits *limits, const uint8_t **at,
                        const uint8_t *end) {
     size_t there = (size_t)(end - *at);
     size_t left = intake->current.length - intake->have;
     size_t n = there < left ? there : left;
+    if (intake->current.kind == FER__FRAME_LANE || intake->current.kind == FER__FRAME_BYTES)
+        memcpy(intake->note + intake->have, *at, n);
     *at += n;
     intake->have += n;
     intake->in_payload = intake->have < intake->current.length;
     intake->skipping = intake->in_payload;
-    if (!intake->in_payload && intake->current.kind == FER__FRAME_HANDLE)
-        return claim(intake, limits);
-    return FER_OK;
+    return intake->in_payload ? FER_OK : end_frame(intake, limits);
 }
 
 /* A header is complete: see what its frame is. */
@@ -271,6 +339,12 @@ static fer_status begin_frame(fer__intake *intake, fer__pool *pool, const fer__l
             return fer__fail(FER_EPROTO, "a handle came without its message");
         return fer__fail_plain(FER_EOF);
     case FER__FRAME_HELLO: return fer__fail(FER_EPROTO, "a second HELLO came");
+    case FER__FRAME_LANE:
+    case FER__FRAME_BYTES:
+        if (intake->in_lane)
+            return fer__fail(FER_EPROTO, "a frame of kind %u came over a lane",
+                             (unsigned)intake->current.kind);
+        break;
     default: break;
     }
     intake->in_payload = 1;
@@ -279,14 +353,16 @@ static fer_status begin_frame(fer__intake *intake, fer__pool *pool, const fer__l
     return skip(intake, limits, at, end);
 }
 
+/* Look at bytes up to the end, or to a BYTES frame. `from` goes along. */
 static fer_status parse(fer__intake *intake, fer__pool *pool, fer_wire wire,
-                        const fer__limits *limits, const uint8_t *at, const uint8_t *end,
+                        const fer__limits *limits, const uint8_t **from, const uint8_t *end,
                         fer__batch *batch) {
     size_t header_size = fer__header_size(wire);
+    const uint8_t *at = *from;
     fer_status status = FER_OK;
     if (intake->skipping)
         status = skip(intake, limits, &at, end);
-    while (status == FER_OK && at < end) {
+    while (status == FER_OK && at < end && !intake->due) {
         const uint8_t *header = at;
         if (intake->header_have == 0 && (size_t)(end - at) >= header_size) {
             at += header_size;
@@ -301,12 +377,46 @@ static fer_status parse(fer__intake *intake, fer__pool *pool, fer_wire wire,
         if (status == FER_OK)
             status = begin_frame(intake, pool, limits, &at, end, batch);
     }
-    return status == FER_OK ? check_strays(intake, limits) : status;
+    *from = at;
+    return status == FER_OK && at == end ? check_strays(intake, limits) : status;
+}
+
+/* Keep what was not looked at: the read buffer belongs to all channels of the loop. */
+static fer_status keep_rest(fer__intake *intake) {
+    size_t size = (size_t)(intake->end - intake->at);
+    if (size == 0)
+        return FER_OK;
+    if (size > intake->rest_room) {
+        uint8_t *rest = fer__realloc(intake->rest, size);
+        if (rest == NULL)
+            return fer__fail(FER_ENOMEM, "no memory to keep what was read");
+        intake->rest = rest;
+        intake->rest_room = size;
+    }
+    memcpy(intake->rest, intake->at, size);
+    intake->at = intake->rest;
+    intake->end = intake->rest + size;
+    return FER_OK;
+}
+
+int fer__intake_has_more(const fer__intake *intake) {
+    return intake->due || intake->at < intake->end;
+}
+
+/* What came over a lane has memory of its own, of which a batch holds one piece. */
+fer_status fer__intake_go_on(fer__intake *intake, fer__pool *pool, fer_wire wire,
+                             const fer__limits *limits, fer__batch *batch) {
+    fer_status status = FER_OK;
+    if (!intake->due)
+        status = parse(intake, pool, wire, limits, &intake->at, intake->end, batch);
+    if (status == FER_OK && intake->due && batch->body == NULL)
+        status = take_lane(intake, pool, limits, batch);
+    link_handles(batch);
+    return status;
 }
 
 fer_status fer__intake_feed(fer__intake *intake, fer__pool *pool, fer_wire wire,
                             const fer__limits *limits, size_t size, fer__batch *batch) {
-    const uint8_t *buffer = pool->read_buffer;
     fer_status status = FER_OK;
     if (intake->in_payload && !intake->skipping) {
         size_t left = body_end(intake) - intake->have;
@@ -316,10 +426,11 @@ fer_status fer__intake_feed(fer__intake *intake, fer__pool *pool, fer_wire wire,
         if (intake->have == intake->current.length)
             status = emit_body(intake, batch);
     }
+    intake->at = pool->read_buffer;
+    intake->end = pool->read_buffer + size;
     if (status == FER_OK)
-        status = parse(intake, pool, wire, limits, buffer, buffer + size, batch);
-    link_handles(batch);
-    return status;
+        status = fer__intake_go_on(intake, pool, wire, limits, batch);
+    return status == FER_OK ? keep_rest(intake) : status;
 }
 
 int fer__intake_is_inside(const fer__intake *intake) {
@@ -335,4 +446,14 @@ void fer__intake_drop(fer__intake *intake, fer__pool *pool) {
         close_fds(intake->arrived->fds, intake->arrived->count);
     fer__free(intake->arrived);
     intake->arrived = NULL;
+    fer__lane_close(intake->lane);
+    intake->lane = NULL;
+    intake->at = intake->end = NULL;
+    intake->due = 0;
+}
+
+void fer__intake_free(fer__intake *intake) {
+    fer__free(intake->rest);
+    intake->rest = NULL;
+    intake->rest_room = 0;
 }

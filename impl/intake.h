@@ -14,6 +14,7 @@
 
 #include "ferrule/channel.h"
 #include "frame.h"
+#include "lane.h"
 #include "os.h"
 #include "pool.h"
 
@@ -35,8 +36,8 @@ typedef struct fer__batch {
  */
 typedef struct fer__arrived {
     size_t count;
-    size_t claimed; /**< how many of them HANDLE frames have taken */
-    fer__fd fds[3 * FER__HANDLES_MAX];
+    size_t claimed;                        /**< how many of them HANDLE frames have taken */
+    fer__fd fds[3 * FER__HANDLES_MAX + 1]; /**< one may be a lane */
 } fer__arrived;
 
 typedef struct fer__intake {
@@ -45,7 +46,15 @@ typedef struct fer__intake {
     uint8_t in_payload; /**< `current` is decoded, its payload is not all there */
     uint8_t skipping;   /**< the payload is of no interest */
     fer__header current;
-    fer__arrived *arrived; /**< NULL until the first descriptor came */
+    fer__arrived *arrived;            /**< NULL until the first descriptor came */
+    fer__lane_in *lane;               /**< NULL until one came */
+    uint8_t note[FER__BYTES_PAYLOAD]; /**< payload of a LANE or BYTES frame */
+    uint8_t due;                      /**< what a BYTES frame stands for is to be taken next */
+    uint8_t in_lane;                  /**< the bytes that are looked at come from the lane */
+    const uint8_t *at;                /**< what was read and not looked at: up to `end` */
+    const uint8_t *end;
+    uint8_t *rest; /**< where these bytes are, once the read buffer is needed for others */
+    size_t rest_room;
     uint8_t *body;
     size_t capacity;
     size_t have;    /**< bytes of the payload that are there, or were skipped */
@@ -62,10 +71,16 @@ fer_status fer__intake_room(fer__intake *intake, fer__pool *pool, struct iovec i
  * Take in `size` bytes that were read to where fer__intake_room() said.
  *
  * Whole messages are added to `batch`. FER_OK; FER_EOF after a goodbye; otherwise what is wrong. The
- * messages before the goodbye or the error are in the batch.
+ * messages before the goodbye or the error are in the batch. It may stop before the last byte, so that
+ * what came over a lane is delivered before more memory is needed: see fer__intake_has_more().
  */
 fer_status fer__intake_feed(fer__intake *intake, fer__pool *pool, fer_wire wire,
                             const fer__limits *limits, size_t size, fer__batch *batch);
+
+/** Whether fer__intake_go_on() is to be called, with an empty batch, before more is read. */
+int fer__intake_has_more(const fer__intake *intake);
+fer_status fer__intake_go_on(fer__intake *intake, fer__pool *pool, fer_wire wire,
+                             const fer__limits *limits, fer__batch *batch);
 
 /**
  * Take in descriptors, which are the intake's from now on, that came with the bytes that are to be fed next.
@@ -80,7 +95,10 @@ void fer__batch_clear(fer__batch *batch, fer__pool *pool);
 /** Whether the stream is inside a frame. */
 int fer__intake_is_inside(const fer__intake *intake);
 
-/** Give back what the intake holds. */
+/** Free what messages of a batch may point into: after fer__intake_drop(), once nobody looks at them. */
+void fer__intake_free(fer__intake *intake);
+
+/** Give back what the intake holds of what has not been delivered. */
 void fer__intake_drop(fer__intake *intake, fer__pool *pool);
 
 #endif

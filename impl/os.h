@@ -218,6 +218,22 @@ fer_status fer__os_runtime_path(const char *name, size_t size, char *path, size_
 /** Change the mode of the socket file, if it is still the one that was bound: else FER_ENOENT. */
 fer_status fer__os_chmod_pipe(const fer__bound *bound, uint32_t mode);
 
+/* Memory that two processes share. */
+
+/** Whether the system has what the next functions need. */
+int fer__os_has_regions(void);
+
+/** Make `size` bytes of memory, all 0, that can be passed as a descriptor and never changes its size. */
+fer_status fer__os_make_region(size_t size, fer__fd *fd, uint8_t **memory);
+
+/**
+ * Map a region that came as a descriptor: its first `writable` bytes to be written, the rest to be read.
+ * FER_EPROTO when it is not of that size, or could be made smaller while somebody looks at it.
+ */
+fer_status fer__os_map_region(fer__fd fd, size_t size, size_t writable, uint8_t **first,
+                              uint8_t **rest);
+void fer__os_unmap(uint8_t *memory, size_t size);
+
 /* Any socket. */
 
 /** Have the descriptor closed when a program is executed. */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "frame.h"
 #include "mem.h"
 #include "status.h"
 
@@ -213,29 +214,149 @@ static size_t gather(const fer__sendq *queue, struct iovec *iov, size_t room) {
     return n;
 }
 
+static size_t bytes_of(const struct iovec *parts, size_t count) {
+    size_t size = 0;
+    size_t i;
+    for (i = 0; i < count; i++)
+        size += parts[i].iov_len;
+    return size;
+}
+
 static fer_status send_now(const fer__sendq *queue, fer__fd fd, const struct iovec *parts,
                            size_t count, size_t *wrote) {
     return queue->is_fifo ? fer__os_fifo_write(fd, parts, count, wrote)
                           : fer__os_send(fd, parts, count, wrote);
 }
 
+/* Write what waits, through the socket. */
+static fer_status write_queue(fer__sendq *queue, fer__pool *pool, fer__fd fd) {
+    while (queue->queued > 0) {
+        struct iovec iov[FER__IOV_MAX];
+        size_t n = gather(queue, iov, FER__IOV_MAX);
+        size_t wrote = 0;
+        fer__segment *head = queue->head;
+        fer_status status;
+        if (head->riders == NULL)
+            status = send_now(queue, fd, iov, n, &wrote);
+        else
+            status = fer__os_send_fds(fd, iov, n, head->riders->fds, head->riders->count, &wrote);
+        if (status != FER_OK)
+            return status;
+        if (head->riders != NULL) {
+            /* They went with the first byte: the rest of a short write goes without. */
+            free_riders(head->riders);
+            head->riders = NULL;
+            queue->rides--;
+        }
+        consume(queue, pool, wrote);
+        queue->begun = queue->queued;
+        queue->notes = queue->in_lane = 0;
+    }
+    return FER_OK;
+}
+
+/* Let what comes next begin a segment, in the rest of the last block: small messages with descriptors
+ * would otherwise take a block each. */
+static void split_tail(fer__sendq *queue, fer__reserve *reserve) {
+    fer__segment *before = queue->tail;
+    fer__segment *segment;
+    if (before == NULL || before->block == NULL || before->room == 0)
+        return;
+    segment = append_segment(queue, reserve, 0);
+    segment->block = before->block;
+    segment->data = before->block + (FER__BLOCK_SIZE - before->room);
+    segment->room = before->room;
+    before->block = NULL;
+    before->room = 0;
+}
+
+/* Lanes. */
+
+static void copy_out(const fer__segment *at, const struct iovec *parts, size_t count, uint8_t *to) {
+    size_t i;
+    for (; at != NULL; at = at->next) {
+        memcpy(to, at->data, at->size);
+        to += at->size;
+    }
+    for (i = 0; i < count; i++) {
+        if (parts[i].iov_len > 0)
+            memcpy(to, parts[i].iov_base, parts[i].iov_len);
+        to += parts[i].iov_len;
+    }
+}
+
+/* Completions wait for the note now that stands for their bytes. */
+static void move_completions(fer__sendq *queue, size_t note_size) {
+    fer__sent *sent;
+    for (sent = queue->sent_head; sent != NULL; sent = sent->next) {
+        if (sent->end > queue->written)
+            sent->end = queue->written + note_size;
+    }
+}
+
+/*
+ * Put the queue and the pieces, which begin and end with a frame, into the lane, and a note of where they
+ * are into the queue. Notes that wait stay, and only the pieces go. Returns 0 when all of it is to go
+ * through the socket.
+ */
+static int move_to_lane(fer__sendq *queue, fer__pool *pool, const struct iovec *parts, size_t count,
+                        size_t size) {
+    int has_notes = queue->notes > 0;
+    size_t whole = (has_notes ? 0 : queue->queued) + size;
+    uint64_t position = 0;
+    fer__reserve reserve = {NULL, NULL};
+    uint8_t note[FER__NOTE_MAX];
+    size_t note_size;
+    uint8_t *to;
+    if (queue->lane == NULL || whole < FER__LANE_LEAST || queue->begun > 0 || queue->rides > 0 ||
+        queue->notes != (has_notes ? queue->queued : 0))
+        return 0;
+    to = fer__lane_room(queue->lane, whole, &position);
+    if (to == NULL || !add_segment(pool, &reserve, 1)) {
+        give_reserve(pool, &reserve);
+        return 0;
+    }
+    copy_out(has_notes ? NULL : queue->head, parts, count, to);
+    fer__lane_fill(queue->lane, position, whole);
+    note_size = fer__bytes_encode(position, (uint32_t)whole, note);
+    if (!has_notes) {
+        fer__sendq_drop(queue, pool);
+        move_completions(queue, note_size);
+    }
+    append_copy(queue, &reserve, note, note_size);
+    give_reserve(pool, &reserve);
+    queue->notes += note_size;
+    queue->in_lane += whole;
+    return 1;
+}
+
 /* Write the queue and, in the same call, the pieces. `*taken` receives how much of these went. */
 static fer_status write_now(fer__sendq *queue, fer__pool *pool, fer__fd fd,
-                            const struct iovec *parts, size_t count, size_t *taken) {
+                            const struct iovec *parts, size_t count, size_t size, unsigned how,
+                            size_t *taken) {
     struct iovec iov[FER__IOV_MAX];
-    size_t n = gather(queue, iov, FER__IOV_MAX);
     size_t queued = queue->queued;
     size_t wrote = 0;
+    size_t n;
     fer_status status;
     *taken = 0;
+    if (move_to_lane(queue, pool, parts, count, size)) {
+        *taken = size;
+        if ((how & FER__PUSH_LAZY) != 0 && queue->in_lane < FER__LANE_FLUSH_AT)
+            return FER_OK;
+        return write_queue(queue, pool, fd);
+    }
+    n = gather(queue, iov, FER__IOV_MAX);
     if (n == FER__IOV_MAX || queue->rides > 0)
-        return fer__sendq_write(queue, pool, fd);
+        return write_queue(queue, pool, fd);
     if (count > FER__IOV_MAX - n)
         count = FER__IOV_MAX - n;
     memcpy(iov + n, parts, count * sizeof *iov);
     status = send_now(queue, fd, iov, n + count, &wrote);
     if (status != FER_OK)
         return status;
+    queue->begun = queued + size - wrote;
+    queue->notes = queue->in_lane = 0;
     if (wrote > queued) {
         *taken = wrote - queued;
         wrote = queued;
@@ -290,11 +411,8 @@ fer_status fer__sendq_push(fer__sendq *queue, fer__pool *pool, fer__fd fd,
                            const struct iovec *parts, size_t count, unsigned how, void (*cb)(void),
                            void *user) {
     fer__reserve reserve;
-    size_t size = 0;
+    size_t size = bytes_of(parts, count);
     size_t taken = 0;
-    size_t i;
-    for (i = 0; i < count; i++)
-        size += parts[i].iov_len;
     if ((how & FER__PUSH_NOW) == 0 && cb == NULL && size <= FER__COPY_MAX &&
         append_small(queue, parts, count, size))
         return FER_OK;
@@ -303,7 +421,7 @@ fer_status fer__sendq_push(fer__sendq *queue, fer__pool *pool, fer__fd fd,
         return fer__fail_plain(FER_ENOMEM);
     }
     if ((how & FER__PUSH_NOW) != 0 && size + queue->queued > 0) {
-        fer_status status = write_now(queue, pool, fd, parts, count, &taken);
+        fer_status status = write_now(queue, pool, fd, parts, count, size, how, &taken);
         if (status != FER_OK && status != FER_EAGAIN) {
             give_reserve(pool, &reserve);
             return status;
@@ -317,42 +435,8 @@ fer_status fer__sendq_push(fer__sendq *queue, fer__pool *pool, fer__fd fd,
 }
 
 fer_status fer__sendq_write(fer__sendq *queue, fer__pool *pool, fer__fd fd) {
-    while (queue->queued > 0) {
-        struct iovec iov[FER__IOV_MAX];
-        size_t n = gather(queue, iov, FER__IOV_MAX);
-        size_t wrote = 0;
-        fer__segment *head = queue->head;
-        fer_status status;
-        if (head->riders == NULL)
-            status = send_now(queue, fd, iov, n, &wrote);
-        else
-            status = fer__os_send_fds(fd, iov, n, head->riders->fds, head->riders->count, &wrote);
-        if (status != FER_OK)
-            return status;
-        if (head->riders != NULL) {
-            /* They went with the first byte: the rest of a short write goes without. */
-            free_riders(head->riders);
-            head->riders = NULL;
-            queue->rides--;
-        }
-        consume(queue, pool, wrote);
-    }
-    return FER_OK;
-}
-
-/* Let what comes next begin a segment, in the rest of the last block: small messages with descriptors
- * would otherwise take a block each. */
-static void split_tail(fer__sendq *queue, fer__reserve *reserve) {
-    fer__segment *before = queue->tail;
-    fer__segment *segment;
-    if (before == NULL || before->block == NULL || before->room == 0)
-        return;
-    segment = append_segment(queue, reserve, 0);
-    segment->block = before->block;
-    segment->data = before->block + (FER__BLOCK_SIZE - before->room);
-    segment->room = before->room;
-    before->block = NULL;
-    before->room = 0;
+    (void)move_to_lane(queue, pool, NULL, 0, 0);
+    return write_queue(queue, pool, fd);
 }
 
 /* The pieces begin a segment of their own, so that the descriptors ride on their first byte. */
@@ -390,6 +474,8 @@ fer_status fer__sendq_pass(fer__sendq *queue, fer__pool *pool, fer__fd fd,
         return status;
     }
     queue->written += taken;
+    if (taken > 0)
+        queue->begun = bytes_of(parts, count) - taken;
     if (riders == NULL)
         append_parts(queue, &reserve, parts, count, how, taken);
     else
@@ -452,6 +538,8 @@ fer_status fer__sendq_own(fer__sendq *queue, fer__pool *pool) {
     copy.sent_tail = queue->sent_tail;
     copy.written = queue->written;
     copy.is_fifo = queue->is_fifo;
+    copy.begun = queue->begun;
+    copy.lane = queue->lane;
     queue->sent_head = NULL;
     queue->sent_tail = NULL;
     fer__sendq_drop(queue, pool);
@@ -468,4 +556,6 @@ void fer__sendq_drop(fer__sendq *queue, fer__pool *pool) {
     queue->tail = NULL;
     queue->queued = 0;
     queue->rides = 0;
+    queue->begun = 0;
+    queue->notes = queue->in_lane = 0;
 }

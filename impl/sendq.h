@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "ferrule/types.h"
+#include "lane.h"
 #include "os.h"
 #include "pool.h"
 
@@ -54,13 +55,18 @@ typedef struct fer__sendq {
     size_t queued;    /**< bytes that wait */
     uint64_t written; /**< bytes that the kernel has */
     size_t rides;     /**< segments that wait with descriptors */
-    int is_fifo;      /**< the descriptor is that of a FIFO, not of a socket */
+    size_t begun; /**< bytes at the front that must follow what was written: a frame may be cut */
+    fer__lane_out *lane; /**< NULL when there is none */
+    size_t notes;        /**< bytes of BYTES frames that wait, and that only others are behind */
+    size_t in_lane;      /**< bytes that these stand for */
+    int is_fifo;         /**< the descriptor is that of a FIFO, not of a socket */
 } fer__sendq;
 
 /** How fer__sendq_push() goes about it. */
 enum {
-    FER__PUSH_NOW = 1,  /**< write what there is, then this, at once */
-    FER__PUSH_REFER = 2 /**< the bytes stay until the completion */
+    FER__PUSH_NOW = 1,   /**< write what there is, then this, at once */
+    FER__PUSH_REFER = 2, /**< the bytes stay until the completion */
+    FER__PUSH_LAZY = 4 /**< with NOW: what is in the lane may wait until more of it has gathered */
 };
 
 /**

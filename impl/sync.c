@@ -264,6 +264,8 @@ static int64_t frame_time(const fer_channel *channel) {
 static fer_status read_within(fer_channel *channel, int64_t left, int first) {
     int64_t silence = frame_time(channel);
     fer_status status;
+    if (fer__intake_has_more(&channel->in))
+        return fer__channel_read(channel, 0);
     if (silence >= 0 && (left < 0 || silence <= left)) {
         status = wait_and_read(channel, silence);
         if (status != FER_ETIMEDOUT)

@@ -8,7 +8,7 @@
 #include "impl/frame.h"
 #include "vectors.h"
 
-static const fer__limits plenty = {UINT32_MAX, 64};
+static const fer__limits plenty = {UINT32_MAX, 64, 0};
 
 static fer_status decode(const char *digits, fer__limits limits, fer__header *header) {
     size_t size;
@@ -67,8 +67,8 @@ static void plain_headers_are_a_length(void **state) {
 static void lengths_have_limits(void **state) {
     (void)state;
     fer__header header;
-    const fer__limits small = {1000, 0};
-    const fer__limits large = {(uint64_t)UINT32_MAX + 1, 0};
+    const fer__limits small = {1000, 0, 0};
+    const fer__limits large = {(uint64_t)UINT32_MAX + 1, 0, 0};
     uint8_t plain[4] = {0, 0, 3, 0xe8};
     assert_int_equal(decode("02000000 000003e8", small, &header), FER_OK);
     assert_int_equal(decode("02000000 000003e9", small, &header), FER_EMSGSIZE);
@@ -96,8 +96,8 @@ static void lengths_have_limits(void **state) {
 static void handles_have_limits(void **state) {
     (void)state;
     fer__header header;
-    const fer__limits none = {100, 0};
-    const fer__limits three = {100, 3};
+    const fer__limits none = {100, 0, 0};
+    const fer__limits three = {100, 3, 0};
     assert_int_equal(decode("02010000 00000000", none, &header), FER_EPROTO);
     assert_int_equal(decode("02030000 00000000", three, &header), FER_OK);
     assert_int_equal(header.handles, 3);

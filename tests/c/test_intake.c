@@ -25,6 +25,7 @@ static void receiver_start(struct receiver *receiver, fer_wire wire, fer__limits
 
 static void receiver_end(struct receiver *receiver) {
     fer__intake_drop(&receiver->intake, &receiver->pool);
+    fer__intake_free(&receiver->intake);
     fer__pool_give_body(&receiver->pool, receiver->batch.body, receiver->batch.body_size);
     fer__free(receiver->batch.messages);
     fer__free(receiver->batch.passed);
@@ -208,7 +209,7 @@ static void large_messages_come_whole_in_any_pieces(void **state) {
     for (size_t s = 0; s < sizeof steps / sizeof steps[0]; s++) {
         struct receiver receiver;
         size_t seen = 0;
-        receiver_start(&receiver, FER_WIRE_NATIVE, (fer__limits){5000000, 0});
+        receiver_start(&receiver, FER_WIRE_NATIVE, (fer__limits){5000000, 0, 0});
         for (size_t at = 0; at < size;) {
             size_t piece = size - at < steps[s] ? size - at : steps[s];
             size_t taken;
@@ -236,7 +237,7 @@ static void memory_grows_with_what_came(void **state) {
     static uint8_t block[65536];
     size_t sent = 0;
     size_t taken;
-    receiver_start(&receiver, FER_WIRE_NATIVE, (fer__limits){UINT32_MAX, 0});
+    receiver_start(&receiver, FER_WIRE_NATIVE, (fer__limits){UINT32_MAX, 0, 0});
     fer__header_encode(FER_WIRE_NATIVE, &header, bytes);
     assert_int_equal(feed(&receiver, bytes, sizeof bytes, &taken), FER_OK);
     for (int i = 0; i < 64; i++) {
@@ -255,7 +256,7 @@ static void nothing_is_allocated_for_what_is_refused(void **state) {
     const fer__header header = {FER__FRAME_MESSAGE, 0, 1001};
     uint8_t bytes[FER__NATIVE_HEADER];
     size_t taken;
-    receiver_start(&receiver, FER_WIRE_NATIVE, (fer__limits){1000, 0});
+    receiver_start(&receiver, FER_WIRE_NATIVE, (fer__limits){1000, 0, 0});
     fer__header_encode(FER_WIRE_NATIVE, &header, bytes);
     assert_int_equal(feed(&receiver, bytes, 7, &taken), FER_OK);
     harness_memory before = harness_memory_now();
@@ -271,7 +272,7 @@ static void take_large_stream(void *context) {
     uint8_t *bytes = stream_of(sizes, 4, &size);
     fer_status status = FER_OK;
     size_t seen = 0;
-    receiver_start(&receiver, FER_WIRE_NATIVE, (fer__limits){5000000, 0});
+    receiver_start(&receiver, FER_WIRE_NATIVE, (fer__limits){5000000, 0, 0});
     for (size_t at = 0; at < size && status == FER_OK;) {
         size_t piece = size - at < 100000 ? size - at : 100000;
         size_t taken;

@@ -141,6 +141,8 @@ static void slow_and_bad_clients_hold_nobody_up(void **state) {
     for (size_t i = 0; i < 5; i++) {
         uint8_t hello[HELLO_SIZE];
         raw_receive(slow[i], hello, sizeof hello);
+        /* Whether lanes are taken depends on the system. */
+        hello[HELLO_SIZE - 13] &= 0xfe;
         assert_memory_equal(hello, hello_bytes, sizeof hello);
         assert_int_equal(raw_drain(slow[i]), 0);
         raw_close(slow[i]);
@@ -304,7 +306,7 @@ static void what_cannot_be_served_is_refused(void **state) {
     guests all = {{NULL}, 0, 0, FER_OK, {0}};
     noted finalized = {0};
     fer_channel_options bad = FER_CHANNEL_OPTIONS_INIT;
-    bad.flags = 2;
+    bad.flags = 4;
     assert_int_equal(fer_loop_new(&loop), FER_OK);
     fclose(fopen(harness_path("file"), "w"));
     const struct {

@@ -1,0 +1,138 @@
+#include "lane.h"
+
+#include <stdatomic.h>
+
+#include "mem.h"
+#include "status.h"
+
+/* Each lane takes up to two of the mappings that a process may have, of which there are some 65,000. */
+enum { LANES_MAX = 4096 };
+
+static atomic_int lanes;
+
+static int count_lane(void) {
+    if (atomic_fetch_add_explicit(&lanes, 1, memory_order_relaxed) < LANES_MAX)
+        return 1;
+    atomic_fetch_sub_explicit(&lanes, 1, memory_order_relaxed);
+    return 0;
+}
+
+static void discount_lane(void) {
+    atomic_fetch_sub_explicit(&lanes, 1, memory_order_relaxed);
+}
+
+int fer__lane_is_possible(void) {
+    return fer__os_has_regions() &&
+           atomic_load_explicit(&lanes, memory_order_relaxed) < LANES_MAX / 2;
+}
+
+/* The word that the receiver stores, and the sender loads. */
+static _Atomic uint64_t *free_up_to(uint8_t *control) {
+    return (_Atomic uint64_t *)(void *)control;
+}
+
+/* The sender. */
+
+fer_status fer__lane_make(fer__lane_out **lane) {
+    fer__lane_out *made;
+    fer_status status;
+    if (!count_lane())
+        return fer__fail(FER_ENOMEM, "the process has too many lanes");
+    made = fer__zalloc(sizeof *made);
+    status = made == NULL ? fer__fail_plain(FER_ENOMEM)
+                          : fer__os_make_region(FER__LANE_CONTROL + FER__LANE_RING, &made->fd,
+                                                &made->memory);
+    if (status != FER_OK) {
+        fer__free(made);
+        discount_lane();
+        return status;
+    }
+    *lane = made;
+    return FER_OK;
+}
+
+void fer__lane_unmake(fer__lane_out *lane) {
+    if (lane == NULL)
+        return;
+    fer__os_unmap(lane->memory, FER__LANE_CONTROL + FER__LANE_RING);
+    fer__os_close(lane->fd);
+    fer__free(lane);
+    discount_lane();
+}
+
+uint8_t *fer__lane_room(const fer__lane_out *lane, size_t size, uint64_t *position) {
+    uint64_t freed = atomic_load_explicit(free_up_to(lane->memory), memory_order_acquire);
+    int empty = freed == lane->head;
+    uint64_t at = lane->head;
+    uint64_t place = at % FER__LANE_RING;
+    /* What a peer stores there that cannot be leaves no room. */
+    if (size > FER__LANE_LARGEST || freed > lane->head)
+        return NULL;
+    /* The receiver has it all: begin again where the memory is in the caches. */
+    if (place + size > FER__LANE_RING || (empty && place != 0)) {
+        at += FER__LANE_RING - place;
+        place = 0;
+    }
+    if (!empty && at + size - freed > FER__LANE_RING)
+        return NULL;
+    *position = at;
+    return lane->memory + FER__LANE_CONTROL + place;
+}
+
+void fer__lane_fill(fer__lane_out *lane, uint64_t position, size_t size) {
+    lane->head = position + size;
+}
+
+/* The receiver. */
+
+fer_status fer__lane_open(fer__fd fd, uint64_t size, fer__lane_in **lane) {
+    fer__lane_in *opened;
+    fer_status status;
+    if (size < FER__LANE_RING_MIN || size > FER__LANE_RING_MAX || size % FER__LANE_CONTROL != 0)
+        return fer__fail(FER_EPROTO, "a lane of %llu bytes came", (unsigned long long)size);
+    if (!count_lane())
+        return fer__fail(FER_ENOMEM, "the process has too many lanes");
+    opened = fer__zalloc(sizeof *opened);
+    status = FER_OK;
+    if (opened == NULL) {
+        status = fer__fail_plain(FER_ENOMEM);
+    } else {
+        uint8_t *ring = NULL;
+        status = fer__os_map_region(fd, FER__LANE_CONTROL + (size_t)size, FER__LANE_CONTROL,
+                                    &opened->control, &ring);
+        opened->ring = ring;
+        opened->size = (size_t)size;
+    }
+    if (status != FER_OK) {
+        fer__free(opened);
+        discount_lane();
+        return status;
+    }
+    *lane = opened;
+    return FER_OK;
+}
+
+void fer__lane_close(fer__lane_in *lane) {
+    if (lane == NULL)
+        return;
+    fer__os_unmap(lane->control, FER__LANE_CONTROL);
+    fer__os_unmap((uint8_t *)(uintptr_t)lane->ring, lane->size);
+    fer__free(lane);
+    discount_lane();
+}
+
+fer_status fer__lane_find(const fer__lane_in *lane, uint64_t position, size_t size,
+                          const uint8_t **bytes) {
+    uint64_t place = position % lane->size;
+    /* It may have left out the end of the ring, and never more than one round. */
+    if (position < lane->taken || position - lane->taken >= lane->size || size == 0 ||
+        size > lane->size - place)
+        return fer__fail(FER_EPROTO, "bytes are said to be where the lane cannot have them");
+    *bytes = lane->ring + place;
+    return FER_OK;
+}
+
+void fer__lane_take(fer__lane_in *lane, uint64_t position, size_t size) {
+    lane->taken = position + size;
+    atomic_store_explicit(free_up_to(lane->control), lane->taken, memory_order_release);
+}

@@ -1,0 +1,74 @@
+/**
+ * A lane: shared memory in which the larger part of a channel's bytes travels beside the socket.
+ *
+ * Each direction may have one. Its sender makes it, and passes it in a LANE frame. From then on, where
+ * many bytes wait to be written and they begin and end with a frame, the sender copies them into the
+ * lane, and the socket carries a BYTES frame in their place, which says where they are. So order, end and
+ * death of the channel stay the socket's. The receiver copies the bytes out before it looks at them: the
+ * peer could change them under its eyes.
+ *
+ * The memory is a page for control, then a ring. Positions in the ring only grow; a position's place
+ * is its remainder by the size of the ring. Bytes never go over the end. The receiver stores, in the
+ * first 8 bytes of the control page, the position up to which the sender may use the ring again. When
+ * there is no room, bytes go through the socket: nobody ever waits for a lane.
+ */
+#ifndef FER_IMPL_LANE_H
+#define FER_IMPL_LANE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "os.h"
+
+enum {
+    FER__LANE_CONTROL = 4096,      /**< bytes of the control page */
+    FER__LANE_RING = 4 << 20,      /**< bytes of the ring that this library makes */
+    FER__LANE_RING_MIN = 64 << 10, /**< and takes */
+    FER__LANE_RING_MAX = 64 << 20,
+    FER__LANE_LEAST = 32 << 10,     /**< fewer bytes go through the socket */
+    FER__LANE_LARGEST = 2 << 20,    /**< and so do more in one piece */
+    FER__LANE_FLUSH_AT = 256 << 10, /**< the peer is told of so many at once */
+    FER__LANE_WORTH_IT = 512 << 10  /**< bytes that a channel has sent before it makes a lane */
+};
+
+/** The sender's side. */
+typedef struct fer__lane_out {
+    uint8_t *memory;
+    fer__fd fd;    /**< until it is passed */
+    uint64_t head; /**< the next position to fill */
+} fer__lane_out;
+
+/** The receiver's side. */
+typedef struct fer__lane_in {
+    uint8_t *control;
+    const uint8_t *ring;
+    size_t size;    /**< of the ring */
+    uint64_t taken; /**< the position up to which bytes were copied out */
+} fer__lane_in;
+
+/** Whether this system has what lanes are made of, and this process has not too many of them. */
+int fer__lane_is_possible(void);
+
+/** Make a lane. FER_ENOMEM; FER_EMFILE; FER_ENFILE; FER_ENOTSUP. */
+fer_status fer__lane_make(fer__lane_out **lane);
+void fer__lane_unmake(fer__lane_out *lane);
+
+/**
+ * Room for `size` bytes that are in one piece; NULL when there is none. `*position` receives where it is. What
+ * is put there counts when fer__lane_fill() is called.
+ */
+uint8_t *fer__lane_room(const fer__lane_out *lane, size_t size, uint64_t *position);
+void fer__lane_fill(fer__lane_out *lane, uint64_t position, size_t size);
+
+/** Take a lane that came as a descriptor, which stays the caller's. FER_EPROTO; FER_ENOMEM. */
+fer_status fer__lane_open(fer__fd fd, uint64_t size, fer__lane_in **lane);
+void fer__lane_close(fer__lane_in *lane);
+
+/** Where bytes are that the peer says it has put at a position. FER_EPROTO when they cannot be there. */
+fer_status fer__lane_find(const fer__lane_in *lane, uint64_t position, size_t size,
+                          const uint8_t **bytes);
+
+/** They were copied out: give the room back. */
+void fer__lane_take(fer__lane_in *lane, uint64_t position, size_t size);
+
+#endif

@@ -1,0 +1,476 @@
+/* Lanes: large messages in shared memory, beside the socket that keeps their order. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "impl/channel.h"
+
+enum { KIB = 1024, MIB = 1 << 20, CONTROL = FER__LANE_CONTROL };
+
+static uint32_t next_random(uint32_t *seed) {
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+/* Small ones, large ones, and ones that go through the socket for their size. */
+static size_t random_size(uint32_t *seed) {
+    static const size_t most[] = {64, 2000, 40 * KIB, 200 * KIB, 2 * MIB + 100 * KIB};
+    return 1 + next_random(seed) % most[next_random(seed) % 5];
+}
+
+/** A receiver that checks what comes, and now and then wants no more for a while. */
+typedef struct checker {
+    fer_channel *channel;
+    uint32_t seed;
+    size_t count;
+    int pauses;
+    noted end;
+} checker;
+
+static void on_messages(fer_channel *channel, fer_status status, const fer_message *messages,
+                        size_t count, void *user) {
+    checker *to = user;
+    if (status != FER_OK) {
+        note(&to->end, status);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const size_t size = random_size(&to->seed);
+        assert_int_equal(messages[i].size, size);
+        assert_filled(messages[i].data, size, (unsigned)to->count++);
+    }
+    if (to->pauses > 0 && to->count % 3 == 0)
+        assert_int_equal(fer_channel_pause(channel), FER_OK);
+}
+
+static void everything_comes_in_order(void **state) {
+    (void)state;
+    enum { MESSAGES = 300 };
+    for (int pauses = 0; pauses < 2; pauses++) {
+        duo ends;
+        checker to[2] = {{0}, {0}};
+        uint32_t seeds[2] = {1, 2};
+        duo_open(&ends, NULL, NULL);
+        fer_channel *const channels[2] = {ends.client, ends.served};
+        for (int side = 0; side < 2; side++) {
+            to[side].seed = seeds[1 - side];
+            to[side].pauses = pauses;
+            assert_int_equal(fer_channel_receive(channels[side], on_messages, &to[side], NULL),
+                             FER_OK);
+        }
+        for (int i = 0; i < MESSAGES; i++) {
+            for (int side = 0; side < 2; side++) {
+                const size_t size = random_size(&seeds[side]);
+                uint8_t *data = filled(size, (unsigned)i);
+                assert_int_equal(send_bytes(channels[side], data, size), FER_OK);
+                free(data);
+            }
+            if (i % 7 == 0)
+                assert_int_equal(fer_loop_step(ends.loop, 0), FER_OK);
+            for (int side = 0; side < 2 && pauses; side++)
+                assert_int_equal(fer_channel_resume(channels[side]), FER_OK);
+        }
+        while (to[0].count < MESSAGES || to[1].count < MESSAGES) {
+            for (int side = 0; side < 2; side++)
+                assert_int_equal(fer_channel_resume(channels[side]), FER_OK);
+            assert_int_equal(fer_loop_step(ends.loop, 1000), FER_OK);
+        }
+        assert_non_null(ends.client->out.lane);
+        assert_non_null(ends.served->in.lane);
+        duo_close(&ends);
+    }
+}
+
+/* Completions, each after its bytes may be used again, and handles that go through the socket between. */
+static void completions_and_handles_keep_their_place(void **state) {
+    (void)state;
+    enum { MESSAGES = 120 };
+    fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
+    static noted sent[MESSAGES];
+    duo ends;
+    checker to = {0};
+    uint32_t seed = 5;
+    options.max_handles = 1;
+    to.seed = 5;
+    duo_open(&ends, &options, &options);
+    memset(sent, 0, sizeof sent);
+    assert_int_equal(fer_channel_receive(ends.served, on_messages, &to, NULL), FER_OK);
+    for (int i = 0; i < MESSAGES; i++) {
+        const size_t size = random_size(&seed);
+        uint8_t *data = filled(size, (unsigned)i);
+        const fer_bytes whole = piece(data, size);
+        const fer_fd fd = STDERR_FILENO;
+        assert_int_equal(
+            fer_channel_send_fds(ends.client, &whole, 1, &fd, i % 5 == 0, note_sent, &sent[i]),
+            FER_OK);
+        harness_run_until(ends.loop, &sent[i].calls);
+        assert_int_equal(sent[i].status, FER_OK);
+        memset(data, 0, size);
+        free(data);
+    }
+    while (to.count < MESSAGES)
+        assert_int_equal(fer_loop_step(ends.loop, 1000), FER_OK);
+    assert_non_null(ends.client->out.lane);
+    duo_close(&ends);
+}
+
+static void a_close_delivers_what_is_in_the_lane(void **state) {
+    (void)state;
+    duo ends;
+    checker to = {0};
+    uint32_t seed = 9;
+    noted closed = {0};
+    to.seed = 9;
+    duo_open(&ends, NULL, NULL);
+    for (int i = 0; i < 40; i++) {
+        const size_t size = random_size(&seed);
+        uint8_t *data = filled(size, (unsigned)i);
+        assert_int_equal(send_bytes(ends.client, data, size), FER_OK);
+        free(data);
+    }
+    assert_int_equal(fer_channel_close(ends.client, note_closed, &closed), FER_OK);
+    assert_int_equal(fer_channel_receive(ends.served, on_messages, &to, NULL), FER_OK);
+    harness_run_until(ends.loop, &closed.calls);
+    assert_int_equal(closed.status, FER_OK);
+    assert_int_equal(to.count, 40);
+    assert_int_equal(to.end.status, FER_EOF);
+    duo_close(&ends);
+}
+
+static int echo(int argc, char **argv) {
+    fer_channel *channel = NULL;
+    fer_message message;
+    fer_status status;
+    if (argc < 2)
+        return 2;
+    status = fer_sync_connect(argv[1], NULL, HARNESS_PATIENCE_MS, &channel);
+    while (status == FER_OK) {
+        status = fer_sync_receive(channel, HARNESS_PATIENCE_MS, &message);
+        if (status == FER_OK) {
+            const fer_bytes whole = piece(message.data, message.size);
+            status = fer_sync_send(channel, &whole, 1, -1);
+        }
+    }
+    if (channel != NULL && fer_sync_close(channel, -1) != FER_OK)
+        status = FER_EPROTO;
+    fer_channel_unref(channel);
+    return status == FER_EOF ? 0 : 1;
+}
+
+static void blocking_channels_have_lanes_too(void **state) {
+    (void)state;
+    char address[256];
+    fer_server *server = NULL;
+    fer_channel *channel = NULL;
+    fer_message message;
+    harness_child child;
+    uint32_t seed = 3;
+    snprintf(address, sizeof address, "%s", address_of("s"));
+    const char *const arguments[] = {address, NULL};
+    assert_int_equal(fer_sync_listen(address, NULL, &server), FER_OK);
+    harness_spawn(&child, "echo", -1, arguments);
+    assert_int_equal(fer_sync_accept(server, HARNESS_PATIENCE_MS, &channel), FER_OK);
+    for (int i = 0; i < 200; i++) {
+        const size_t size = random_size(&seed);
+        uint8_t *data = filled(size, (unsigned)i);
+        const fer_bytes whole = piece(data, size);
+        assert_int_equal(fer_sync_send(channel, &whole, 1, -1), FER_OK);
+        assert_int_equal(fer_sync_receive(channel, HARNESS_PATIENCE_MS, &message), FER_OK);
+        assert_int_equal(message.size, size);
+        assert_memory_equal(message.data, data, size);
+        free(data);
+    }
+    assert_non_null(channel->out.lane);
+    assert_non_null(channel->in.lane);
+    assert_int_equal(fer_sync_close(channel, -1), FER_OK);
+    fer_channel_unref(channel);
+    assert_int_equal(fer_server_close(server, NULL, NULL), FER_OK);
+    fer_server_unref(server);
+    assert_int_equal(harness_wait(&child), 0);
+}
+
+static void send_large(duo *ends, int count, inbox *box) {
+    uint8_t *data = filled(256 * KIB, 1);
+    assert_int_equal(fer_channel_receive(ends->served, inbox_messages, box, inbox_finalized),
+                     FER_OK);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(send_bytes(ends->client, data, 256 * KIB), FER_OK);
+        run_until_count(ends->loop, &box->count, (size_t)i + 1);
+        assert_filled(box->bytes + box->size - 256 * KIB, 256 * KIB, 1);
+        box->size = 0;
+    }
+    free(data);
+}
+
+static void who_wants_none_has_none(void **state) {
+    (void)state;
+    fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
+    options.flags = FER_CHANNEL_INLINE;
+    for (int side = 0; side < 2; side++) {
+        duo ends;
+        duo_open(&ends, side == 0 ? &options : NULL, side == 1 ? &options : NULL);
+        inbox box = {0};
+        send_large(&ends, 20, &box);
+        assert_null(ends.client->out.lane);
+        duo_close(&ends);
+        inbox_free(&box);
+    }
+}
+
+static void without_a_descriptor_all_goes_on(void **state) {
+    (void)state;
+    duo ends;
+    inbox box = {0};
+    duo_open(&ends, NULL, NULL);
+    take_descriptors_away();
+    send_large(&ends, 20, &box);
+    give_descriptors_back();
+    assert_null(ends.client->out.lane);
+    duo_close(&ends);
+    inbox_free(&box);
+}
+
+/* Hostile peers. */
+
+/** A channel whose other end is a raw socket that says that it takes lanes. */
+static void open_with_lanes(solo *half) {
+    noted connected = {0};
+    uint8_t hello[HELLO_SIZE];
+    int listener = raw_listen(harness_path(FIXTURE_SOCKET));
+    assert_int_equal(fer_loop_new(&half->loop), FER_OK);
+    assert_int_equal(fer_channel_connect(half->loop, address_of(FIXTURE_SOCKET), NULL,
+                                         note_connected, &connected, &half->channel),
+                     FER_OK);
+    half->peer = raw_accept(listener);
+    raw_close(listener);
+    assert_int_equal(remove(harness_path(FIXTURE_SOCKET)), 0);
+    raw_receive(half->peer, hello, sizeof hello);
+    assert_int_equal(hello[HELLO_SIZE - 13] & 1, 1);
+    memcpy(hello, hello_bytes, sizeof hello);
+    hello[HELLO_SIZE - 13] = 1;
+    raw_send(half->peer, hello, sizeof hello);
+    harness_run_until(half->loop, &connected.calls);
+    assert_int_equal(connected.status, FER_OK);
+}
+
+enum { RING = 1 * MIB };
+
+/* Memory as a lane is made of, or not quite. */
+static int region(size_t size, int seals, uint8_t **memory) {
+    int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, (off_t)size), 0);
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+    *memory = mmap(NULL, CONTROL + RING, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(*memory, MAP_FAILED);
+    return fd;
+}
+
+typedef enum misdeed {
+    NOTHING,
+    NO_DESCRIPTOR,
+    NO_MEMORY_AT_ALL,
+    NOT_SEALED,
+    WRONG_SIZE,
+    TOO_SMALL,
+    TOO_LARGE,
+    TWICE,
+    NO_LANE,
+    BEHIND_THE_END,
+    ACROSS_THE_END,
+    A_ROUND_AHEAD,
+    BACKWARDS,
+    NO_BYTES,
+    TOO_MANY_BYTES,
+    HALF_A_FRAME,
+    BYTES_IN_A_LANE,
+    TOO_LONG_A_MESSAGE,
+    MISDEEDS
+} misdeed;
+
+static void tell_lane(const solo *half, misdeed deed, int fd) {
+    uint8_t frame[FER__NOTE_MAX];
+    uint64_t ring = RING;
+    size_t size;
+    if (deed == WRONG_SIZE)
+        ring = RING / 2;
+    if (deed == TOO_SMALL)
+        ring = CONTROL;
+    if (deed == TOO_LARGE)
+        ring = (uint64_t)1 << 40;
+    size = fer__lane_encode(ring, frame);
+    if (deed == NO_DESCRIPTOR)
+        raw_send(half->peer, frame, size);
+    else
+        raw_send_handles(half->peer, frame, size, &fd, 1);
+}
+
+static void tell_bytes(const solo *half, misdeed deed) {
+    uint8_t frame[FER__NOTE_MAX];
+    uint64_t position = 0;
+    uint32_t count = 11;
+    if (deed == BEHIND_THE_END)
+        position = (uint64_t)5 * RING;
+    if (deed == ACROSS_THE_END)
+        position = RING - 4;
+    if (deed == A_ROUND_AHEAD)
+        position = RING;
+    if (deed == NO_BYTES)
+        count = 0;
+    if (deed == TOO_MANY_BYTES)
+        count = RING + 1;
+    if (deed == HALF_A_FRAME)
+        count = 10;
+    if (deed == BYTES_IN_A_LANE)
+        count = FER__NOTE_MAX;
+    raw_send(half->peer, frame, fer__bytes_encode(position, count, frame));
+    if (deed == BACKWARDS)
+        raw_send(half->peer, frame, fer__bytes_encode(position, count, frame));
+}
+
+static void do_it(misdeed deed) {
+    static const uint8_t message[] = {2, 0, 0, 0, 0, 0, 0, 3, 'a', 'b', 'c'};
+    const int seals = deed == NOT_SEALED ? F_SEAL_GROW : F_SEAL_SHRINK | F_SEAL_GROW;
+    solo half;
+    inbox box = {0};
+    uint8_t *memory = NULL;
+    int fd = region(CONTROL + RING, seals, &memory);
+    open_with_lanes(&half);
+    assert_int_equal(fer_channel_receive(half.channel, inbox_messages, &box, inbox_finalized),
+                     FER_OK);
+    memcpy(memory + CONTROL, message, sizeof message);
+    if (deed == BYTES_IN_A_LANE)
+        (void)fer__bytes_encode(0, 11, memory + CONTROL);
+    if (deed == TOO_LONG_A_MESSAGE)
+        memset(memory + CONTROL + 4, 0xff, 4);
+    if (deed == NO_MEMORY_AT_ALL) {
+        int file = open("/dev/null", O_RDWR | O_CLOEXEC);
+        tell_lane(&half, deed, file);
+        assert_int_equal(close(file), 0);
+    } else if (deed != NO_LANE) {
+        tell_lane(&half, deed, fd);
+    }
+    if (deed == TWICE)
+        tell_lane(&half, deed, fd);
+    if (deed != TWICE && deed > TOO_LARGE)
+        tell_bytes(&half, deed);
+    if (deed == NOTHING) {
+        tell_bytes(&half, deed);
+        run_until_count(half.loop, &box.count, 1);
+        assert_memory_equal(box.bytes, "abc", 3);
+        /* The room was given back. */
+        assert_int_equal(atomic_load((_Atomic uint64_t *)(void *)memory), 11);
+    } else {
+        harness_run_until(half.loop, &box.end.calls);
+        if (box.end.status != (deed == TOO_LONG_A_MESSAGE ? FER_EMSGSIZE : FER_EPROTO))
+            fail_msg("misdeed %d: %s", (int)deed, fer_status_name(box.end.status));
+        assert_string_not_equal(box.end.detail, "");
+        assert_int_equal(box.count, deed == BACKWARDS ? 1 : 0);
+    }
+    raw_close(half.peer);
+    solo_close(&half);
+    inbox_free(&box);
+    assert_int_equal(munmap(memory, CONTROL + RING), 0);
+    assert_int_equal(close(fd), 0);
+}
+
+static void no_misdeed_gets_through(void **state) {
+    (void)state;
+    for (int deed = NOTHING; deed < MISDEEDS; deed++)
+        do_it((misdeed)deed);
+}
+
+/* Read a channel's frames as a peer with lanes does, that stores nonsense where it gives room back. */
+static void a_scribbling_receiver_harms_itself(void **state) {
+    (void)state;
+    enum { MESSAGES = 60, SIZE = 100 * KIB };
+    solo half;
+    uint8_t *data = filled(SIZE, 7);
+    uint8_t *lane = NULL;
+    size_t count = 0;
+    size_t from_lane = 0;
+    noted sent = {0};
+    open_with_lanes(&half);
+    for (int i = 0; i < MESSAGES; i++) {
+        const fer_bytes whole = piece(data, SIZE);
+        assert_int_equal(fer_channel_send(half.channel, &whole, 1, NULL, 0,
+                                          i == MESSAGES - 1 ? note_sent : NULL, &sent),
+                         FER_OK);
+    }
+    while (count < MESSAGES) {
+        uint8_t head[8];
+        uint8_t note[FER__BYTES_PAYLOAD];
+        uint64_t position = 0;
+        run_beside(half.loop, half.peer, POLLIN);
+        if (recv(half.peer, head, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
+            continue;
+        if (recv(half.peer, head, 1, MSG_PEEK) == 1 && head[0] == FER__FRAME_LANE) {
+            char room[CMSG_SPACE(sizeof(int))];
+            uint8_t frame[16];
+            struct iovec iov = {frame, sizeof frame};
+            struct msghdr got = {.msg_iov = &iov,
+                                 .msg_iovlen = 1,
+                                 .msg_control = room,
+                                 .msg_controllen = sizeof room};
+            int fd = -1;
+            assert_int_equal(recvmsg(half.peer, &got, 0), sizeof frame);
+            memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&got)), sizeof fd);
+            assert_int_equal(fcntl(fd, F_GET_SEALS) & F_SEAL_SHRINK, F_SEAL_SHRINK);
+            lane = mmap(NULL, CONTROL + FER__LANE_RING, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+            assert_ptr_not_equal(lane, MAP_FAILED);
+            assert_int_equal(close(fd), 0);
+            continue;
+        }
+        raw_receive_beside(half.loop, half.peer, head, sizeof head);
+        if (head[0] == FER__FRAME_BYTES) {
+            raw_receive_beside(half.loop, half.peer, note, sizeof note);
+            assert_non_null(lane);
+            uint32_t size = fer__bytes_decode(note, &position);
+            const uint8_t *at = lane + CONTROL + position % FER__LANE_RING;
+            for (const uint8_t *end = at + size; at < end; at += 8 + SIZE, count++, from_lane++)
+                assert_filled(at + 8, SIZE, 7);
+            /* More than was ever sent. */
+            memset(lane, 0xff, 8);
+        } else {
+            static uint8_t body[SIZE];
+            assert_int_equal(head[0], FER__FRAME_MESSAGE);
+            raw_receive_beside(half.loop, half.peer, body, SIZE);
+            assert_filled(body, SIZE, 7);
+            count++;
+        }
+    }
+    assert_true(from_lane >= 1);
+    assert_true(from_lane < MESSAGES);
+    harness_run_until(half.loop, &sent.calls);
+    assert_int_equal(sent.status, FER_OK);
+    assert_int_equal(munmap(lane, CONTROL + FER__LANE_RING), 0);
+    raw_close(half.peer);
+    solo_close(&half);
+    free(data);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        HARNESS_TEST(everything_comes_in_order),
+        HARNESS_TEST(completions_and_handles_keep_their_place),
+        HARNESS_TEST(a_close_delivers_what_is_in_the_lane),
+        HARNESS_TEST(blocking_channels_have_lanes_too),
+        HARNESS_TEST(who_wants_none_has_none),
+        HARNESS_TEST(without_a_descriptor_all_goes_on),
+        HARNESS_TEST(no_misdeed_gets_through),
+        HARNESS_TEST(a_scribbling_receiver_harms_itself),
+    };
+    const harness_helper helpers[] = {{"echo", echo}, {NULL, NULL}};
+    return HARNESS_MAIN("lane", tests, helpers, argc, argv);
+}

@@ -113,15 +113,37 @@ async function listenQueue(address, options = {}) {
 /** Two ends of a channel, and done(), which closes everything. */
 async function pair(address, options = {}, serverOptions = options) {
   const { server, next } = await listenQueue(address, serverOptions);
-  const client = await ferrule.connect(address, options);
+  const client = await ferrule.connect(server.address, options);
   const peer = await next();
   const done = async () => {
-    const closes = [client, peer].map((channel) => closed(channel));
-    client.abort();
-    peer.abort();
-    await Promise.all([...closes, server.close()]);
+    // First, so that on FIFOs nobody else is waited for.
+    const closing = server.close();
+    await Promise.all([abortAll(client, peer), closing]);
   };
   return { client, peer, server, next, done };
+}
+
+/** Every way to a channel: a function of a folder and options, which gives what pair() gives. */
+const ways = {
+  pipe: (folder, ...options) => pair(`pipe:${folder}/channel`, ...options),
+  fifo: (folder, ...options) => pair('fifo:', ...options),
+  tcp: (folder, ...options) => pair('tcp:127.0.0.1:0', ...options),
+  async fd(folder, options = {}, others = options) {
+    const [a, b] = ferrule.Pipe.pair().map((pipe) => pipe.detach());
+    const [client, peer] = await Promise.all([ferrule.connect(`fd:${a}`, options), ferrule.connect(`fd:${b}`, others)]);
+    return { client, peer, done: () => abortAll(client, peer) };
+  },
+  async pair(folder, options) {
+    const [client, peer] = await ferrule.pair(options);
+    return { client, peer, done: () => abortAll(client, peer) };
+  },
+};
+
+/** Abort channels, and wait for their ends. */
+async function abortAll(...channels) {
+  const closes = channels.map((channel) => closed(channel));
+  for (const channel of channels) channel.abort();
+  await Promise.all(closes);
 }
 
 /** An event, without events.once()'s listener of 'error', which would change where errors go. */
@@ -148,4 +170,4 @@ async function run(script, args = [], { execArgv = [], env = {} } = {}) {
   return { code, signal, stdout, stderr };
 }
 
-module.exports = { addon, closed, event, ferrule, isolated, listenQueue, package_, pair, root, run, turn };
+module.exports = { abortAll, addon, closed, descriptors, event, ferrule, isolated, listenQueue, package_, pair, root, run, turn, ways };

@@ -3,6 +3,11 @@
 #include "mem.h"
 #include "status.h"
 
+/* An idle connection is to cost less than 500 bytes with what malloc(3) and libuv add: see README.md of
+ * the benchmark. */
+_Static_assert(sizeof(void *) != 8 || sizeof(fer_handle) - sizeof(uv_poll_t) <= 312,
+               "a handle is slim");
+
 static fer_handle *from_object(fer__object *object) {
     return FER__CONTAINER(object, fer_handle, object);
 }

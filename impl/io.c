@@ -2,6 +2,8 @@
 
 #include "status.h"
 
+enum { EVENTS = 15 }; /* the bits of `wanted` and `armed` */
+
 void fer__io_init(fer__io *io, fer_loop *loop, fer__io_cb ready) {
     io->loop = loop;
     io->ready = ready;
@@ -47,7 +49,7 @@ static fer_status attach(fer__io *io) {
 }
 
 static fer_status want_blocking(fer__io *io, uint32_t events) {
-    io->wanted = (uint8_t)events;
+    io->wanted = events & EVENTS;
     fer__link_remove(&io->link);
     if (events != 0)
         fer__link_append(&io->loop->ios, &io->link);
@@ -62,7 +64,7 @@ fer_status fer__io_want(fer__io *io, uint32_t events) {
         return FER_OK;
     if (io->loop->uv == NULL)
         return want_blocking(io, events);
-    io->wanted = (uint8_t)events;
+    io->wanted = events & EVENTS;
     if (io->armed == events)
         return FER_OK;
     if (!io->attached) {
@@ -81,7 +83,7 @@ fer_status fer__io_want(fer__io *io, uint32_t events) {
     r = uv_poll_start(&io->poll, flags, on_poll);
     if (r != 0)
         return fer__fail_plain(fer__status_from_errno(-r));
-    io->armed = (uint8_t)events;
+    io->armed = events & EVENTS;
     io->loop->unpolled = 1;
     fer__loop_touch(io->loop);
     return FER_OK;

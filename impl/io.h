@@ -28,11 +28,11 @@ struct fer__io {
         fer__io_closed_cb closed; /**< from fer__io_close() on */
     };
     fer__fd fd;
-    uint8_t attached;  /**< `poll` is initialised */
-    uint8_t keep_mode; /**< the blocking mode of the descriptor is the user's */
-    uint8_t wanted;    /**< what the owner waits for */
-    uint8_t armed;     /**< what libuv waits for */
-    uint8_t unheld;    /**< waiting does not keep the loop alive */
+    unsigned attached : 1;  /**< `poll` is initialised */
+    unsigned keep_mode : 1; /**< the blocking mode of the descriptor is the user's */
+    unsigned unheld : 1;    /**< waiting does not keep the loop alive */
+    unsigned wanted : 4;    /**< what the owner waits for */
+    unsigned armed : 4;     /**< what libuv waits for */
 };
 
 /** Without a descriptor yet: io->fd is FER__NO_FD until the owner sets it. */

@@ -325,8 +325,8 @@ static int move_to_lane(fer__sendq *queue, fer__pool *pool, const struct iovec *
     }
     append_copy(queue, &reserve, note, note_size);
     give_reserve(pool, &reserve);
-    queue->notes += note_size;
-    queue->in_lane += whole;
+    queue->notes += (uint32_t)note_size;
+    queue->in_lane += (uint32_t)whole;
     return 1;
 }
 

@@ -54,11 +54,11 @@ typedef struct fer__sendq {
     fer__sent *sent_tail;
     size_t queued;    /**< bytes that wait */
     uint64_t written; /**< bytes that the kernel has */
-    size_t rides;     /**< segments that wait with descriptors */
     size_t begun; /**< bytes at the front that must follow what was written: a frame may be cut */
     fer__lane_out *lane; /**< NULL when there is none */
-    size_t notes;        /**< bytes of BYTES frames that wait, and that only others are behind */
-    size_t in_lane;      /**< bytes that these stand for */
+    uint32_t notes;      /**< bytes of BYTES frames that wait, and that only others are behind */
+    uint32_t in_lane;    /**< bytes that these stand for; no more than the ring has */
+    uint32_t rides;      /**< segments that wait with descriptors */
     int is_fifo;         /**< the descriptor is that of a FIFO, not of a socket */
 } fer__sendq;
 

@@ -1,5 +1,6 @@
 """What the tests between languages share."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -14,6 +15,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from harness import PEERS, Program  # noqa: E402
 
 Start = Callable[..., Program]
+
+
+@pytest.fixture(scope="session")
+def tables(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Tables of what came out: shown at the end, and left for ./dev test to show."""
+    found: list[str] = []
+    yield found
+    text = "\n".join(found)
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print(f"\n\n{text}")
+    path = os.environ.get("FERRULE_TABLE")
+    if path:
+        Path(path).write_text(text, encoding="utf-8")
 
 
 @pytest.fixture

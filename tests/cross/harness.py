@@ -21,6 +21,10 @@ PEERS = {
     "python": [sys.executable, "-u", str(HERE / "peers" / "peer.py")],
     "node": ["node", str(HERE / "peers" / "peer.mjs")],
 }
+# Not a language of the library: plain sockets, and the description of the wire.
+STRANGER = [sys.executable, "-u", str(HERE / "peers" / "stranger.py")]
+TRANSPORTS = ("pipe", "fifo", "tcp")
+WIRES = ("native", "plain")
 # Far more than anything here takes: a test that runs into it has found a hang.
 PATIENCE = 60.0
 LONG = bool(os.environ.get("FERRULE_TEST_LONG"))
@@ -29,10 +33,12 @@ LONG = bool(os.environ.get("FERRULE_TEST_LONG"))
 class Program:
     """A process whose lines are read as they come."""
 
-    def __init__(self, command: Sequence[str], *, stdout: Any = subprocess.PIPE) -> None:
+    def __init__(
+        self, command: Sequence[str], *, stdout: Any = subprocess.PIPE, pass_fds: Sequence[int] = ()
+    ) -> None:
         self.command = list(command)
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.PIPE
+            self.command, stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.PIPE, pass_fds=pass_fds
         )
         self.output = bytearray()
         self.complaints = bytearray()
@@ -77,6 +83,13 @@ class Program:
         """The next line is this one."""
         found = self.line()
         assert found == wanted, f"{self}: {found!r} instead of {wanted!r}"
+
+    def ready(self) -> str:
+        """A peer that listens: the address at which clients find it."""
+        address = self.line()
+        assert address.startswith("at "), address
+        self.expect("ready")
+        return address[len("at ") :]
 
     def until(self, wanted: str) -> None:
         """Some line of standard output is this one; those before it are skipped."""
@@ -138,21 +151,34 @@ class Program:
         return " ".join(self.command)
 
 
-def expand(sizes: str) -> list[list[int]]:
-    """A list of sizes, as the runs of a result."""
+def expand(sizes: str, *, refused: bool = False) -> list[list[int]]:
+    """A list of sizes, as the runs of a result; without the messages that have handles when they are refused."""
     runs: list[list[int]] = []
     for word in sizes.split(","):
-        size, times, last = word, "1", ""
-        if "x" in word:
-            size, times = word.split("x")
-        elif "-" in word:
-            size, last = word.split("-")
-        for one in range(int(size), int(last or size) + 1):
-            if runs and runs[-1][0] == one:
-                runs[-1][1] += int(times)
+        body, _, times = word.partition("x")
+        body, _, handles = body.partition("+")
+        first, _, last = body.partition("-")
+        if refused and handles:
+            continue
+        tail = [int(handles)] if int(handles or 0) else []
+        for one in range(int(first), int(last or first) + 1):
+            if runs and runs[-1][0] == one and runs[-1][2:] == tail:
+                runs[-1][1] += int(times or 1)
             else:
-                runs.append([one, int(times)])
+                runs.append([one, int(times or 1), *tail])
     return runs
+
+
+def address_of(transport: str, place: Path) -> str:
+    """Where a server listens."""
+    if transport == "tcp":
+        return "tcp:127.0.0.1:0"
+    return f"pipe:{place}/s" if transport == "pipe" else f"fifo:{place}/in,{place}/out"
+
+
+def can_pass(transport: str, wire: str) -> bool:
+    """Whether handles travel there."""
+    return (transport, wire) == ("pipe", "native")
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -170,7 +196,12 @@ __all__ = [
     "PATIENCE",
     "PEERS",
     "ROOT",
+    "STRANGER",
+    "TRANSPORTS",
+    "WIRES",
     "Program",
+    "address_of",
+    "can_pass",
     "expand",
     "signal",
     "wait_until",

@@ -206,7 +206,7 @@ def test_recv(peer: Start, place: Path) -> None:
     """Prints what a server sends, until its goodbye."""
     address = f"pipe:{place}/s"
     server = peer("c", "listen", address, "send", "0,3x2")
-    server.expect("ready")
+    assert server.ready() == address
     done = run("recv", "--framing=length", address)
     assert done.returncode == 0
     assert [len(item) for item in split_counted(done.stdout)] == [0, 3, 3]
@@ -226,7 +226,7 @@ def test_recv_count(peer: Start, place: Path) -> None:
     """Takes so many and leaves the rest."""
     address = f"pipe:{place}/s"
     server = peer("c", "listen", address, "send", "1x1000", "--stay")
-    server.expect("ready")
+    assert server.ready() == address
     done = run("recv", "--count=10", "--framing=none", address)
     assert done.returncode == 0
     assert len(done.stdout) == 10
@@ -235,7 +235,7 @@ def test_recv_count(peer: Start, place: Path) -> None:
 def test_recv_fewer_than_asked_for(peer: Start, place: Path) -> None:
     address = f"pipe:{place}/s"
     server = peer("c", "listen", address, "send", "1x3")
-    server.expect("ready")
+    assert server.ready() == address
     done = run("recv", "--count=10", address)
     assert done.returncode == 1
     assert b"goodbye after 3 of 10 messages" in done.stderr

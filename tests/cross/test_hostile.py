@@ -78,7 +78,7 @@ def raw(place: Path) -> Iterator[Raw]:
 def collecting(peer: Start, language: str, place: Path, raw: Raw, *options: object) -> Program:
     """A peer that receives from our socket."""
     server = peer(language, "listen", f"pipe:{place}/socket", "collect", *options)
-    server.expect("ready")
+    server.ready()
     raw.connection.connect(f"{place}/socket")
     return server
 

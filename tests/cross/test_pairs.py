@@ -25,7 +25,7 @@ def listening(peer: Start, language: str, place: Path, *arguments: str) -> tuple
     """A server that is ready, and its address."""
     address = f"pipe:{place}/socket"
     server = peer(language, "listen", address, *arguments)
-    server.expect("ready")
+    assert server.ready() == address
     return server, address
 
 

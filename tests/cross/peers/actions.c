@@ -16,6 +16,9 @@ static void on_closed(fer_channel *channel, fer_status status, void *user) {
     if (peer->result.end == FER_OK) {
         peer->result.end = status;
     }
+    if (fer_channel_unsent(channel, &peer->result.unsent) != FER_OK) {
+        give_up(FER_EINVAL, "unsent");
+    }
     fer_channel_unref(channel);
 }
 
@@ -58,18 +61,26 @@ static void on_sent(fer_channel *channel, fer_status status, void *user) {
 }
 
 /* 0 when the channel takes no more for ever. */
-static int send_one(struct peer *peer, size_t size) {
+static int send_one(struct peer *peer, size_t size, size_t handles) {
     struct letter *letter = take_memory(sizeof *letter + size);
     fer_bytes part = {NULL, 0};
+    fer_fd fds[FER_MESSAGE_HANDLES_MAX];
     fer_status status;
 
     letter->peer = peer;
     fill(letter->bytes, peer->sent, size);
     part.data = letter->bytes;
     part.size = size;
-    status = fer_channel_send(peer->channel, &part, 1, NULL, 0, on_sent, letter);
+    make_handles(peer, fds, handles);
+    status = fer_channel_send_fds(peer->channel, &part, 1, fds, handles, on_sent, letter);
+    close_handles(fds, handles);
     if (status != FER_OK) {
         free(letter);
+        if (status == FER_ENOTSUP && handles > 0) {
+            peer->result.refused++;
+            unmake_handles(peer, handles);
+            return 1;
+        }
         peer->result.end = status;
         peer_end(peer, peer->channel);
         return 0;
@@ -77,7 +88,7 @@ static int send_one(struct peer *peer, size_t size) {
     peer->on_way++;
     peer->sent++;
     if (peer->arguments->action == ACTION_SEND) {
-        runs_add(&peer->result.runs, size, 1);
+        runs_add(&peer->result.runs, size, handles, 1);
         peer->result.messages++;
     }
     return 1;
@@ -88,15 +99,24 @@ static void feed(struct peer *peer) {
     const struct runs *sizes = &peer->arguments->sizes;
 
     while (!is_all_sent(peer) && fer_channel_is_writable(peer->channel)) {
-        if (!send_one(peer, sizes->items[peer->run].size)) {
+        const struct run *run = &sizes->items[peer->run];
+
+        if (!send_one(peer, run->size, run->handles)) {
             return;
         }
-        if (++peer->of_run == sizes->items[peer->run].count) {
+        if (++peer->of_run == run->count) {
             peer->of_run = 0;
             peer->run++;
         }
     }
-    if (!is_all_sent(peer) || peer->arguments->action != ACTION_SEND) {
+    if (!is_all_sent(peer)) {
+        return;
+    }
+    if (peer->arguments->action != ACTION_SEND) {
+        /* Should the last ones have been refused, nothing is left to come. */
+        if (peer->result.messages == peer->sent) {
+            peer_end(peer, peer->channel);
+        }
         return;
     }
     if (!peer->arguments->stay) {
@@ -119,17 +139,31 @@ static void on_drain(fer_channel *channel, void *user) {
 
 static void send_back(struct peer *peer, fer_channel *channel, const fer_message *message) {
     fer_bytes part = {NULL, 0};
+    fer_fd fds[FER_MESSAGE_HANDLES_MAX];
 
     part.data = message->data;
     part.size = message->size;
+    take_handles(channel, message, fds);
     /* Should the other side be gone, the receiver is told why. */
-    if (fer_channel_send(channel, &part, 1, NULL, 0, NULL, NULL) == FER_OK) {
+    if (fer_channel_send_fds(channel, &part, 1, fds, message->handle_count, NULL, NULL) == FER_OK) {
         peer->result.messages++;
-        runs_add(&peer->result.runs, message->size, 1);
+        runs_add(&peer->result.runs, message->size, message->handle_count, 1);
     }
+    close_handles(fds, message->handle_count);
     if (!fer_channel_is_writable(channel)) {
         fer_channel_pause(channel);
     }
+}
+
+static void check(struct peer *peer, fer_channel *channel, const fer_message *message) {
+    fer_fd fds[FER_MESSAGE_HANDLES_MAX];
+
+    take_handles(channel, message, fds);
+    if (!check_handles(peer, message, fds) && peer->result.bad < 0) {
+        peer->result.bad = (long)peer->result.messages;
+    }
+    close_handles(fds, message->handle_count);
+    result_add(&peer->result, message);
 }
 
 static void on_messages(fer_channel *channel, fer_status status, const fer_message *messages,
@@ -141,7 +175,7 @@ static void on_messages(fer_channel *channel, fer_status status, const fer_messa
         if (action == ACTION_ECHO) {
             send_back(peer, channel, &messages[i]);
         } else if (action != ACTION_SEND) {
-            result_add(&peer->result, messages[i].data, messages[i].size);
+            check(peer, channel, &messages[i]);
         }
     }
     if (status != FER_OK) {

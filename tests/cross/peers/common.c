@@ -23,8 +23,9 @@ void *take_memory(size_t size) {
     return memory;
 }
 
-void runs_add(struct runs *runs, size_t size, size_t count) {
-    if (runs->count > 0 && runs->items[runs->count - 1].size == size) {
+void runs_add(struct runs *runs, size_t size, size_t handles, size_t count) {
+    if (runs->count > 0 && runs->items[runs->count - 1].size == size &&
+        runs->items[runs->count - 1].handles == handles) {
         runs->items[runs->count - 1].count += count;
         return;
     }
@@ -36,6 +37,7 @@ void runs_add(struct runs *runs, size_t size, size_t count) {
         }
     }
     runs->items[runs->count].size = size;
+    runs->items[runs->count].handles = handles;
     runs->items[runs->count].count = count;
     runs->count++;
 }
@@ -45,11 +47,19 @@ int runs_parse(struct runs *runs, const char *text) {
         char *end = NULL;
         unsigned long long first = strtoull(text, &end, 10);
         unsigned long long second;
+        unsigned long long handles = 0;
 
         if (end == text) {
             return 0;
         }
         text = end;
+        if (*text == '+') {
+            handles = strtoull(++text, &end, 10);
+            if (end == text || handles > FER_MESSAGE_HANDLES_MAX) {
+                return 0;
+            }
+            text = end;
+        }
         if (*text == 'x' || *text == '-') {
             char kind = *text++;
 
@@ -59,13 +69,13 @@ int runs_parse(struct runs *runs, const char *text) {
             }
             text = end;
             if (kind == 'x') {
-                runs_add(runs, (size_t)first, (size_t)second);
+                runs_add(runs, (size_t)first, (size_t)handles, (size_t)second);
             }
             for (unsigned long long size = first; kind == '-' && size <= second; size++) {
-                runs_add(runs, (size_t)size, 1);
+                runs_add(runs, (size_t)size, (size_t)handles, 1);
             }
         } else {
-            runs_add(runs, (size_t)first, 1);
+            runs_add(runs, (size_t)first, (size_t)handles, 1);
         }
         if (*text == '\0') {
             return 1;
@@ -85,17 +95,17 @@ void fill(unsigned char *bytes, size_t number, size_t size) {
     }
 }
 
-void result_add(struct result *result, const void *data, size_t size) {
-    const unsigned char *bytes = data;
+void result_add(struct result *result, const fer_message *message) {
+    const unsigned char *bytes = message->data;
     unsigned value = (unsigned)(STEP * result->messages % PRIME);
 
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0; i < message->size; i++) {
         if (bytes[i] != value && result->bad < 0) {
             result->bad = (long)result->messages;
         }
         value = value + 1 < PRIME ? value + 1 : 0;
     }
-    runs_add(&result->runs, size, 1);
+    runs_add(&result->runs, message->size, message->handle_count, 1);
     result->messages++;
 }
 
@@ -105,11 +115,17 @@ void say(const char *line) {
 }
 
 void say_result(const struct result *result) {
-    printf("result {\"messages\": %zu, \"bad\": %ld, \"end\": \"%s\", \"runs\": [",
-           result->messages, result->bad, fer_status_name(result->end));
+    printf("result {\"messages\": %zu, \"bad\": %ld, \"end\": \"%s\", \"refused\": %zu, ",
+           result->messages, result->bad, fer_status_name(result->end), result->refused);
+    printf("\"unsent\": %llu, \"runs\": [", (unsigned long long)result->unsent);
     for (size_t i = 0; i < result->runs.count; i++) {
-        printf("%s[%zu, %zu]", i > 0 ? ", " : "", result->runs.items[i].size,
-               result->runs.items[i].count);
+        const struct run *run = &result->runs.items[i];
+
+        printf("%s[%zu, %zu", i > 0 ? ", " : "", run->size, run->count);
+        if (run->handles > 0) {
+            printf(", %zu", run->handles);
+        }
+        printf("]");
     }
     printf("]");
     if (result->error != FER_OK) {

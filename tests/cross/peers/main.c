@@ -57,7 +57,8 @@ static void on_input_end(fer_loop *loop, fer_status status, void *user) {
 
 static int usage(void) {
     fprintf(stderr, "usage: ferrule_peer listen|connect ADDRESS echo|collect|send|ping [SIZES] "
-                    "[--wire WIRE] [--max-message BYTES] [--hold] [--stay]\n");
+                    "[--wire WIRE] [--max-message BYTES] [--max-handles COUNT] "
+                    "[--close-timeout MS] [--hold] [--stay]\n");
     return 2;
 }
 
@@ -100,11 +101,28 @@ static int parse(struct arguments *arguments, int argc, char **argv) {
                 strcmp(argv[++i], "plain") == 0 ? FER_WIRE_PLAIN : FER_WIRE_NATIVE;
         } else if (i + 1 < argc && strcmp(argv[i], "--max-message") == 0) {
             arguments->channel.max_message = strtoull(argv[++i], NULL, 10);
+        } else if (i + 1 < argc && strcmp(argv[i], "--max-handles") == 0) {
+            arguments->channel.max_handles = (uint32_t)strtoul(argv[++i], NULL, 10);
+        } else if (i + 1 < argc && strcmp(argv[i], "--close-timeout") == 0) {
+            arguments->channel.close_timeout_ms = strtoll(argv[++i], NULL, 10);
         } else {
             return 0;
         }
     }
     return 1;
+}
+
+/* The address at which clients find the server is not always the one that was given. */
+static void say_ready(const fer_server *server) {
+    char address[4096];
+    size_t size = sizeof address;
+    fer_status status = fer_server_address(server, address, &size);
+
+    if (status != FER_OK) {
+        give_up(status, "address");
+    }
+    printf("at %s\n", address);
+    say("ready");
 }
 
 static void run(const struct arguments *arguments) {
@@ -127,11 +145,12 @@ static void run(const struct arguments *arguments) {
                                      on_connected, &peer, &peer.channel);
     }
     if (status != FER_OK) {
-        give_up(status, arguments->address);
-    }
-    watch_input(peer.loop, on_line, on_input_end, &peer);
-    if (arguments->listens) {
-        say("ready");
+        peer.result.error = status;
+    } else {
+        watch_input(peer.loop, on_line, on_input_end, &peer);
+        if (arguments->listens) {
+            say_ready(peer.server);
+        }
     }
     status = fer_loop_run(peer.loop);
     if (status != FER_OK) {
@@ -145,6 +164,7 @@ static void run(const struct arguments *arguments) {
     }
     fer_loop_unref(peer.loop);
     free(peer.result.runs.items);
+    free(peer.ids.items);
 }
 
 int main(int argc, char **argv) {

@@ -1,9 +1,12 @@
 /** The peer program in Node. ../README.md describes its arguments and its output. */
 
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
-import { connect, listen } from '../../../bindings/node/lib/index.mjs';
+import { connect, listen, Pipe, TCP, UDP } from '../../../bindings/node/lib/index.mjs';
 
 const PRIME = 251;
 const STEP = 31;
@@ -21,16 +24,52 @@ function contents(number, size) {
   return bytes;
 }
 
-/** A list of sizes, one for each message. */
+/** A list of sizes: size and number of handles, for each message. */
 function expand(text) {
   return text.split(',').flatMap((word) => {
-    if (word.includes('x')) {
-      const [size, count] = word.split('x').map(Number);
-      return Array(count).fill(size);
-    }
-    const [first, last = first] = word.split('-').map(Number);
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+    const [, first, last = first, handles = 0, times = 1] = /^(\d+)(?:-(\d+))?(?:\+(\d+))?(?:x(\d+))?$/.exec(word);
+    const sizes = Array.from({ length: last - first + 1 }, (_, i) => Number(first) + i);
+    return sizes.flatMap((size) => Array(Number(times)).fill([size, Number(handles)]));
   });
+}
+
+const KINDS = ['other', 'pipe', 'tcp', 'udp'];
+
+/** Something to be passed, its descriptor, and what closes it. */
+function makeHandle(number) {
+  const kind = KINDS[number % KINDS.length];
+  if (kind === 'other') {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ferrule-peer-'));
+    const fd = fs.openSync(path.join(folder, 'number'), 'w+');
+    fs.rmSync(folder, { recursive: true });
+    fs.writeSync(fd, String(number));
+    return { object: fd, fd, close: () => fs.closeSync(fd) };
+  }
+  let object;
+  if (kind === 'pipe') {
+    const [end, other] = Pipe.pair();
+    other.destroy();
+    object = end;
+  } else if (kind === 'tcp') {
+    object = new TCP().bind('127.0.0.1', 0);
+  } else {
+    object = new UDP().bind('127.0.0.1', 0);
+  }
+  return { object, fd: object.fileno(), close: () => (object.destroy ?? object.close).call(object) };
+}
+
+/** What tells a file or socket from all others. */
+function tells(fd) {
+  const { dev, ino } = fs.fstatSync(fd);
+  return `${dev} ${ino}`;
+}
+
+/** Whether this is the handle of that number, as far as can be seen. */
+function handleIsGood(handle, number) {
+  if (handle.kind !== KINDS[number % KINDS.length]) return false;
+  if (number % KINDS.length > 0) return true;
+  const bytes = Buffer.alloc(32);
+  return bytes.toString('latin1', 0, fs.readSync(handle.fd, bytes, 0, 32, 0)) === String(number);
 }
 
 function say(line) {
@@ -40,26 +79,28 @@ function say(line) {
 /** What was sent or received. */
 class Result {
   messages = 0;
+  refused = 0;
+  unsent = 0;
   runs = [];
   bad = -1;
   end = 'FER_OK';
   error = undefined;
 
-  count(size) {
+  count(size, handles) {
     this.messages += 1;
     const last = this.runs.at(-1);
-    if (last?.[0] === size) last[1] += 1;
-    else this.runs.push([size, 1]);
+    if (last?.[0] === size && (last[2] ?? 0) === handles) last[1] += 1;
+    else this.runs.push(handles > 0 ? [size, 1, handles] : [size, 1]);
   }
 
-  check(message) {
-    if (this.bad < 0 && !message.equals(contents(this.messages, message.length))) this.bad = this.messages;
-    this.count(message.length);
+  check(data, handles, good) {
+    if (this.bad < 0 && !(good && data.equals(contents(this.messages, data.length)))) this.bad = this.messages;
+    this.count(data.length, handles.length);
   }
 
   say() {
-    const { messages, bad, end, runs, error } = this;
-    say(`result ${JSON.stringify({ messages, bad, end, runs, error })}`);
+    const { messages, bad, end, refused, unsent, runs, error } = this;
+    say(`result ${JSON.stringify({ messages, bad, end, refused, unsent, runs, error })}`);
   }
 }
 
@@ -75,6 +116,8 @@ function parse() {
       options: {
         wire: { type: 'string', default: 'native' },
         'max-message': { type: 'string' },
+        'max-handles': { type: 'string' },
+        'close-timeout': { type: 'string' },
         hold: { type: 'boolean', default: false },
         stay: { type: 'boolean', default: false },
       },
@@ -82,7 +125,7 @@ function parse() {
     const [role, address, action, sizes] = positionals;
     const good = ['listen', 'connect'].includes(role) && ['echo', 'collect', 'send', 'ping'].includes(action);
     if (good && (sizes !== undefined || !['send', 'ping'].includes(action))) {
-      return { role, address, action, sizes: expand(sizes ?? '0'), ...values };
+      return { role, address, action, messages: expand(sizes ?? '0'), ...values };
     }
   } catch (error) {
     console.error(error.message);
@@ -94,6 +137,8 @@ const settings = parse();
 const result = new Result();
 const options = { wire: settings.wire };
 if (settings['max-message'] !== undefined) options.maxMessage = Number(settings['max-message']);
+if (settings['max-handles'] !== undefined) options.maxHandles = Number(settings['max-handles']);
+if (settings['close-timeout'] !== undefined) options.closeTimeout = Number(settings['close-timeout']);
 
 let go;
 const going = new Promise((resolve) => {
@@ -114,37 +159,78 @@ async function writable(channel) {
   });
 }
 
+let made = 0;
+let seen = 0;
+const marks = [];
+
+/** Sends one message; false when it was refused because handles cannot be sent. */
+function sendOne(channel, number, size, count, callback) {
+  const handles = Array.from({ length: count }, (_, index) => makeHandle(made + index));
+  const inodes = handles.map(({ fd }) => tells(fd));
+  try {
+    channel.send(contents(number, size), { handles: handles.map(({ object }) => object) }, callback);
+  } catch (error) {
+    if (count === 0 || error.status !== 'FER_ENOTSUP') throw error;
+    result.refused += 1;
+    return false;
+  } finally {
+    for (const handle of handles) handle.close();
+  }
+  made += count;
+  marks.push(...inodes);
+  return true;
+}
+
 /** Sends every message; `flushed` is called when the kernel has all of them. */
 async function sendAll(channel, flushed = () => {}) {
-  let left = settings.sizes.length;
-  for (const [number, size] of settings.sizes.entries()) {
+  let left = settings.messages.length;
+  let number = 0;
+  for (const [size, count] of settings.messages) {
     await writable(channel);
-    channel.send(contents(number, size), (error) => {
+    const sent = sendOne(channel, number, size, count, (error) => {
       // An error ends the channel, which is told where messages are received.
       if (error === null && (left -= 1) === 0) flushed();
     });
-    if (settings.action === 'send') result.count(size);
+    if (sent) number += 1;
+    else left -= 1;
+    if (sent && settings.action === 'send') result.count(size, count);
   }
+}
+
+/** Notes a message, and whether it and its handles are what was sent. */
+function check({ data, handles }) {
+  let good = true;
+  for (const handle of handles) {
+    good &&= handleIsGood(handle, seen);
+    if (settings.action === 'ping') good &&= marks[seen] === tells(handle.fd);
+    handle.close();
+    seen += 1;
+  }
+  result.check(data, handles, good);
 }
 
 /** Takes messages until the channel ends; gives the name of the status that ended it. */
 async function receive(channel, take) {
-  for await (const message of channel) await take(message);
-  return 'FER_EOF';
+  for (;;) {
+    const message = await channel.recvMessage();
+    if (message === null) return 'FER_EOF';
+    await take(message);
+  }
 }
 
 const actions = {
   async echo(channel) {
-    return receive(channel, async (message) => {
+    return receive(channel, async ({ data, handles }) => {
       await writable(channel);
-      channel.send(message);
-      result.count(message.length);
+      channel.send(data, { handles });
+      for (const handle of handles) handle.close();
+      result.count(data.length, handles.length);
     });
   },
 
   async collect(channel) {
     await going;
-    return receive(channel, (message) => result.check(message));
+    return receive(channel, check);
   },
 
   async send(channel) {
@@ -161,10 +247,11 @@ const actions = {
   async ping(channel) {
     const sending = sendAll(channel);
     sending.catch(() => {});
-    for (let left = settings.sizes.length; left > 0; left -= 1) {
-      const message = await channel.receive();
+    // What is refused is not awaited; the last message never is.
+    while (result.messages + result.refused < settings.messages.length) {
+      const message = await channel.recvMessage();
       if (message === null) return 'FER_EOF';
-      result.check(message);
+      check(message);
     }
     await sending;
     return 'FER_OK';
@@ -186,6 +273,7 @@ async function serve(channel) {
     if (end === 'FER_OK') end = error.status ?? error.stack;
   }
   result.end = end;
+  result.unsent = channel.unsent;
   channels.delete(channel);
 }
 
@@ -198,8 +286,12 @@ async function runServer() {
       server = listening;
       server.on('close', () => settings.action === 'echo' && resolve());
       server.on('clientError', () => {});
+      say(`at ${server.address}`);
       say('ready');
-    }, reject);
+    }, (error) => {
+      result.error = error.status ?? error.stack;
+      resolve();
+    });
   });
 }
 

@@ -3,75 +3,13 @@
 import argparse
 import asyncio
 import contextlib
-import json
+import os
 import sys
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Any
 
 import ferrule
-
-PRIME = 251
-STEP = 31
-PATTERN = bytes(range(PRIME))
-
-
-def contents(number: int, size: int) -> bytes:
-    """The contents of a message."""
-    first = STEP * number % PRIME
-    return (PATTERN * ((first + size) // PRIME + 1))[first : first + size]
-
-
-def expand(text: str) -> list[int]:
-    """A list of sizes, one for each message."""
-    sizes: list[int] = []
-    for word in text.split(","):
-        if "x" in word:
-            size, count = word.split("x")
-            sizes += [int(size)] * int(count)
-        elif "-" in word:
-            first, last = word.split("-")
-            sizes += range(int(first), int(last) + 1)
-        else:
-            sizes.append(int(word))
-    return sizes
-
-
-def say(line: str) -> None:
-    print(line, flush=True)
-
-
-class Result:
-    """What was sent or received."""
-
-    def __init__(self) -> None:
-        self.messages = 0
-        self.runs: list[list[int]] = []
-        self.bad = -1
-        self.end = "FER_OK"
-        self.error: Optional[str] = None
-
-    def count(self, size: int) -> None:
-        self.messages += 1
-        if self.runs and self.runs[-1][0] == size:
-            self.runs[-1][1] += 1
-        else:
-            self.runs.append([size, 1])
-
-    def check(self, message: bytes) -> None:
-        if self.bad < 0 and message != contents(self.messages, len(message)):
-            self.bad = self.messages
-        self.count(len(message))
-
-    def say(self) -> None:
-        fields: dict[str, Any] = {
-            "messages": self.messages,
-            "bad": self.bad,
-            "end": self.end,
-            "runs": self.runs,
-        }
-        if self.error is not None:
-            fields["error"] = self.error
-        say("result " + json.dumps(fields))
+from common import KINDS, Result, contents, expand, handle_is_good, make_handle, say, tells
 
 
 class Peer:
@@ -86,6 +24,13 @@ class Peer:
         self.options: dict[str, Any] = {"wire": arguments.wire}
         if arguments.max_message is not None:
             self.options["max_message"] = arguments.max_message
+        if arguments.max_handles:
+            self.options["max_handles"] = arguments.max_handles
+        if arguments.close_timeout is not None:
+            self.options["close_timeout"] = arguments.close_timeout / 1000
+        self.made = 0
+        self.seen = 0
+        self.marks: list[tuple[int, int]] = []
 
     @contextlib.contextmanager
     def ending(self) -> Iterator[None]:
@@ -112,23 +57,53 @@ class Peer:
         except ferrule.Error as error:
             if self.result.end == "FER_OK":
                 self.result.end = error.status
+        self.result.unsent = channel.unsent
+
+    def check(self, message: ferrule.Message) -> None:
+        """Notes a message, and whether it and its handles are what was sent."""
+        good = True
+        for handle in message.handles:
+            with handle:
+                good &= handle.kind == KINDS[self.seen % len(KINDS)]
+                good &= handle_is_good(handle.fileno(), self.seen)
+                if self.arguments.action == "ping":
+                    good &= self.marks[self.seen : self.seen + 1] == [tells(handle.fileno())]
+            self.seen += 1
+        self.result.check(message, len(message.handles), good)
 
     async def echo(self, channel: ferrule.Channel) -> None:
         while True:
-            message = await channel.recv()
-            await channel.send(message)
-            self.result.count(len(message))
+            message = await channel.recv_message()
+            await channel.send(message, handles=message.handles)
+            for handle in message.handles:
+                handle.close()
+            self.result.count(len(message), len(message.handles))
 
     async def collect(self, channel: ferrule.Channel) -> None:
         await self.going.wait()
         while True:
-            self.result.check(await channel.recv())
+            self.check(await channel.recv_message())
 
     async def send_all(self, channel: ferrule.Channel) -> None:
-        for number, size in enumerate(self.arguments.sizes):
-            await channel.send(contents(number, size))
+        number = 0
+        for size, count in self.arguments.sizes:
+            handles = [make_handle(self.made + index) for index in range(count)]
+            marks = [tells(handle) for handle in handles]
+            try:
+                await channel.send(contents(number, size), handles=handles)
+            except ferrule.Error as error:
+                if not handles or error.status != "FER_ENOTSUP":
+                    raise
+                self.result.refused += 1
+                continue
+            finally:
+                for handle in handles:
+                    os.close(handle)
+            number += 1
+            self.made += count
+            self.marks += marks
             if self.arguments.action == "send":
-                self.result.count(size)
+                self.result.count(size, count)
 
     async def send(self, channel: ferrule.Channel) -> None:
         dropping = asyncio.ensure_future(self.drop(channel))
@@ -153,8 +128,11 @@ class Peer:
     async def ping(self, channel: ferrule.Channel) -> None:
         sending = asyncio.ensure_future(self.send_all(channel))
         try:
-            for _ in self.arguments.sizes:
-                self.result.check(await channel.recv())
+            # What is refused is not awaited; the last message never is.
+            while not sending.done() or self.result.messages + self.result.refused < len(
+                self.arguments.sizes
+            ):
+                self.check(await channel.recv_message())
             await sending
         finally:
             sending.cancel()
@@ -163,7 +141,12 @@ class Peer:
     async def listen(self) -> None:
         channels: asyncio.Queue[ferrule.Channel] = asyncio.Queue()
         tasks = set()
-        server = await ferrule.listen(self.arguments.address, channels.put_nowait, **self.options)
+        try:
+            server = await ferrule.listen(self.arguments.address, channels.put_nowait, **self.options)
+        except ferrule.Error as error:
+            self.result.error = error.status
+            return
+        say(f"at {server.address}")
         say("ready")
         try:
             while True:
@@ -214,6 +197,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("sizes", nargs="?", type=expand)
     parser.add_argument("--wire", default="native")
     parser.add_argument("--max-message", type=int)
+    parser.add_argument("--max-handles", type=int, default=0)
+    parser.add_argument("--close-timeout", type=int)
     parser.add_argument("--hold", action="store_true")
     parser.add_argument("--stay", action="store_true")
     arguments = parser.parse_args()

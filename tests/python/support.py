@@ -44,10 +44,20 @@ def frame(kind: int, payload: bytes = b"", handles: int = 0) -> bytes:
     return struct.pack(">BBHI", kind, handles, 0, len(payload)) + payload
 
 
-def hello(max_message: int = 64 << 20, versions: tuple[int, int] = (1, 1)) -> bytes:
+def hello(
+    max_message: int = 64 << 20,
+    versions: tuple[int, int] = (1, 1),
+    max_handles: int = 0,
+    features: int = 0,
+) -> bytes:
     """The frame that each side sends first."""
-    payload = struct.pack(">8sHHIQI", b"FERRULE\n", *versions, 0, max_message, 0)
+    payload = struct.pack(">8sHHIQI", b"FERRULE\n", *versions, features, max_message, max_handles)
     return frame(HELLO, payload)
+
+
+def own_hello(max_handles: int = 0) -> bytes:
+    """What the library says first on a Unix domain socket: it can share memory."""
+    return hello(max_handles=max_handles, features=1)
 
 
 def message(payload: bytes) -> bytes:

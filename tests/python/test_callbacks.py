@@ -335,7 +335,7 @@ def test_each_is_let_go_when_the_call_fails(stage: Stage) -> None:
             lambda: c.fer_handle_close(None, cb),
             lambda: c.fer_pipe_connect(stage.pipe, "x", cb),
             lambda: c.fer_channel_connect(stage.l, "nonsense", None, cb),
-            lambda: c.fer_channel_connect(stage.l, stage.address, {"flags": 2}, cb),
+            lambda: c.fer_channel_connect(stage.l, stage.address, {"flags": 1 << 30}, cb),
             lambda: c.fer_channel_send_fds(None, (b"x", [0], cb)),
             lambda: c.fer_channel_send_fds(stage.channel, (b"x", [0], cb)),
             lambda: c.fer_channel_send_fds(stage.channel, (b"x", ["0"], cb)),  # type: ignore[list-item]

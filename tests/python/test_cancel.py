@@ -7,7 +7,7 @@ from typing import Any
 
 import ferrule
 import pytest
-from support import frame, hello, message, raw_listener, raw_peer, until
+from support import frame, message, own_hello, raw_listener, raw_peer, until
 
 
 async def cancel(task: asyncio.Future[Any]) -> None:
@@ -66,7 +66,7 @@ async def test_a_cancelled_send_was_not_sent(address: str) -> None:
         raw.setblocking(False)
         loop = asyncio.get_running_loop()
         received = b""
-        expected = hello() + message(bytes(8 << 20)) + b"".join(message(b"%d" % n) for n in (0, 2, 3))
+        expected = own_hello() + message(bytes(8 << 20)) + b"".join(message(b"%d" % n) for n in (0, 2, 3))
         while len(received) < len(expected):
             received += await loop.sock_recv(raw, 1 << 20)
         assert received == expected
@@ -110,7 +110,7 @@ async def test_cancelling_a_block_aborts_its_channel(address: str) -> None:
         await cancel(task)
         assert channel.closed
         raw.setblocking(True)
-        assert raw.recv(1000) == hello()
+        assert raw.recv(1000) == own_hello()
         assert raw.recv(1000) == b""
 
 

@@ -127,7 +127,7 @@ def test_one_module_for_all_versions_from_3_11_on() -> None:
 
 
 def public_members() -> Iterator[tuple[str, Any]]:
-    for module in (ferrule, ferrule.sync):
+    for module in (ferrule, ferrule.sync, ferrule.ipc):
         for name in module.__all__:
             member = getattr(module, name)
             if inspect.isfunction(member):

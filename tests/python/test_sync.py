@@ -22,6 +22,7 @@ from support import (
     goodbye,
     hello,
     message,
+    own_hello,
     path_of,
     raw_connect,
     raw_listener,
@@ -54,7 +55,7 @@ def pair(address: str) -> Iterator[tuple[sync.Channel, socket.socket]]:
     with sync.listen(address) as server, raw_connect(address) as raw:
         raw.sendall(hello())
         channel = server.accept()
-        assert receive_exactly(raw, len(hello())) == hello()
+        assert receive_exactly(raw, len(own_hello())) == own_hello()
         yield channel, raw
         channel.abort()
 

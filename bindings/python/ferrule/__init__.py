@@ -3,9 +3,10 @@
 Channels carry whole messages, and handles with them: ``await connect(address)``, ``async with listen(address,
 handler)``, on asyncio or uvloop; ``ferrule.sync`` has the same names for programs without an event loop. ``Loop``,
 ``Pipe``, ``TCP`` and ``UDP`` have callbacks, as in pyuv; pipes pass all three, and sockets, to other processes.
+``ferrule.ipc`` is aea's way for two processes to find each other.
 """
 
-from . import _ferrule, errno, error, sync
+from . import _ferrule, errno, error, ipc, sync
 from ._message import HasFileno, Message, Passable, ReceivedHandle
 from ._options import Options
 from .channel import Address, Channel, connect, pair
@@ -58,6 +59,7 @@ __all__ = [
     "connect",
     "errno",
     "error",
+    "ipc",
     "listen",
     "pair",
     "sync",

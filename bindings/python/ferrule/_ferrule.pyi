@@ -228,6 +228,7 @@ FER_WIRE_NATIVE: Final[int]
 FER_WIRE_PLAIN: Final[int]
 FER_MESSAGE_HANDLES_MAX: Final[int]
 FER_CHANNEL_ANY_HOST: Final[int]
+FER_CHANNEL_INLINE: Final[int]
 
 def fer_address_check(address: _Text, /) -> None: ...
 def fer_channel_connect(

@@ -106,6 +106,10 @@ class InterruptedCallError(Error, InterruptedError):
     """``FER_EINTR``: a signal arrived. The classes of this package call again by themselves."""
 
 
+class NotConnectedError(Error, ValueError):
+    """``FER_ENOTCONN``: there is no connection yet, or no longer."""
+
+
 class RefusedError(Error, ConnectionRefusedError):
     """``FER_ECONNREFUSED``: nobody listens."""
 
@@ -160,6 +164,7 @@ _CLASSES: dict[int, type[Error]] = {
     _ferrule.FER_EAGAIN: WouldBlockError,
     _ferrule.FER_ENOTSUP: NotSupportedError,
     _ferrule.FER_EINTR: InterruptedCallError,
+    _ferrule.FER_ENOTCONN: NotConnectedError,
     _ferrule.FER_ECONNREFUSED: RefusedError,
     _ferrule.FER_ECONNRESET: ResetError,
     _ferrule.FER_ECONNABORTED: AbortedError,

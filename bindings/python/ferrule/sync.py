@@ -367,7 +367,6 @@ def pair(**options: Unpack[_options.Options]) -> tuple[Channel, Channel]:
     TypeError and ValueError for options.
     Source: ``fer_channel_pair``; ``socket.socketpair``.
     """
-    _options.to_c(options)  # What is wrong with them is said before there is anything to close.
     while True:
         both = _join_both(options)
         channels = [channel for channel in both if isinstance(channel, Channel)]
@@ -377,12 +376,12 @@ def pair(**options: Unpack[_options.Options]) -> tuple[Channel, Channel]:
             channel.abort()
         for failure in both:
             # A handler ran, and did not raise: there is nothing left but to begin anew.
-            if isinstance(failure, error.Error) and not isinstance(failure, error.InterruptedCallError):
+            if isinstance(failure, Exception) and not isinstance(failure, error.InterruptedCallError):
                 raise failure
 
 
-def _join_both(options: _options.Options) -> list[Channel | error.Error]:
-    made: list[Channel | error.Error] = []
+def _join_both(options: _options.Options) -> list[Channel | Exception]:
+    made: list[Channel | Exception] = []
     ends = socket.socketpair()
     other = threading.Thread(target=lambda: made.append(_join(ends[1], options)), daemon=True)
     try:
@@ -397,13 +396,13 @@ def _join_both(options: _options.Options) -> list[Channel | error.Error]:
     return made
 
 
-def _join(end: socket.socket, options: _options.Options) -> Channel | error.Error:
+def _join(end: socket.socket, options: _options.Options) -> Channel | Exception:
     """Make a channel of a socket, or give the exception. The socket is closed or the channel's then."""
     fd = end.detach()
     identity = os.fstat(fd).st_ino
     try:
         return _connect(f"fd:{fd}", options, None)
-    except error.Error as failure:
+    except Exception as failure:
         # An error leaves a descriptor that was never used where it is.
         if _inode(fd) == identity:
             os.close(fd)

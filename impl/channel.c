@@ -17,12 +17,19 @@ static fer_channel *from_object(fer__object *object) {
 }
 
 fer_status fer__channel_options_check(fer_channel_options *o) {
-    if ((o->flags & ~(uint32_t)(FER_CHANNEL_ANY_HOST | FER_CHANNEL_INLINE)) != 0)
+    if ((o->flags &
+         ~(uint32_t)(FER_CHANNEL_ANY_HOST | FER_CHANNEL_INLINE | FER_CHANNEL_ANY_USER)) != 0)
         return fer__fail(FER_EINVAL, "unknown flag in the options");
     if (o->wire != FER_WIRE_NATIVE && o->wire != FER_WIRE_PLAIN)
         return fer__fail(FER_EINVAL, "unknown wire %d", (int)o->wire);
     if (o->max_message > UINT32_MAX)
         return fer__fail(FER_EINVAL, "max_message is above 4 GiB - 1");
+    if (o->secret != NULL && o->secret_size == 0)
+        return fer__fail(FER_EINVAL, "the secret is empty");
+    if (o->secret == NULL && o->secret_size != 0)
+        return fer__fail(FER_EINVAL, "the secret has a size and no bytes");
+    if (o->secret != NULL && o->wire == FER_WIRE_PLAIN)
+        return fer__fail(FER_ENOTSUP, "the plain wire has no handshake that could prove a secret");
     if (o->max_handles > FER_MESSAGE_HANDLES_MAX)
         return fer__fail(FER_EINVAL, "max_handles is above %d", FER_MESSAGE_HANDLES_MAX);
     o->max_message = o->max_message == 0 ? (uint64_t)DEFAULT_MESSAGE : o->max_message;
@@ -182,6 +189,7 @@ fer_status fer__channel_new(fer_loop *loop, const fer_channel_options *options, 
     fer__io_init(&channel->io, loop, fer__channel_ready);
     fer__deadline_init(&channel->deadline, NULL);
     channel->ios_open = 1;
+    fer__link_init(&channel->at_server);
     channel->wire = (uint8_t)options->wire;
     channel->turn = UINT64_MAX;
     channel->limits.max_message = options->max_message;
@@ -227,6 +235,17 @@ void fer__channel_get_info(const fer_channel *channel, fer_channel_info *info) {
     info->peer_max_handles = channel->peer.max_handles;
     info->queued = channel->out.queued;
     info->high_water = channel->high_water;
+}
+
+void fer__channel_get_stats(const fer_channel *channel, fer_channel_stats *stats) {
+    stats->messages_in = channel->in.messages;
+    stats->messages_out = channel->messages_out;
+    stats->bytes_in = channel->in.bytes;
+    stats->bytes_out = channel->bytes_out;
+    stats->handles_in = channel->in.handles;
+    stats->handles_out = channel->handles_out;
+    stats->queued = channel->out.queued;
+    stats->high_water_hits = channel->high_water_hits;
 }
 
 void fer__channel_hold_loop(fer_channel *channel, int hold) {

@@ -8,6 +8,7 @@
 #ifndef FER_IMPL_CHANNEL_H
 #define FER_IMPL_CHANNEL_H
 
+#include "auth.h"
 #include "callback.h"
 #include "deadline.h"
 #include "ferrule/channel.h"
@@ -38,7 +39,15 @@ typedef struct fer__opening {
     int64_t handshake_timeout_ms;
     uint8_t hello[FER__NATIVE_HEADER + FER__HELLO_SIZE];
     size_t hello_have;
-    size_t hello_rest; /**< bytes of a longer HELLO that are to be read and ignored */
+    size_t hello_rest;   /**< bytes of a longer HELLO that are to be read */
+    fer__secret *secret; /**< NULL without one */
+    fer__auth *auth;     /**< NULL without a secret */
+    size_t nonce_have;   /**< of the peer's random bytes */
+    uint8_t proof[FER__NATIVE_HEADER + FER__PROOF_SIZE];
+    size_t proof_have;
+    uint8_t wants_secret; /**< the peer does */
+    uint8_t is_server;
+    uint8_t any_user; /**< whose the server is does not matter */
     fer_status result;
     int done;           /**< `result` holds */
     fer__detail detail; /**< what was wrong */
@@ -98,10 +107,15 @@ struct fer_channel {
     int64_t close_timeout_ms;
     int64_t frame_timeout_ms; /**< negative: none */
     uint64_t unsent;          /**< bytes that were queued when the descriptor was closed */
+    uint64_t messages_out;    /**< messages that were accepted; `in` counts those that came */
+    uint64_t bytes_out;
+    uint64_t handles_out;
+    uint64_t high_water_hits;
     fer__callback receiver;
     fer__callback drain;
-    void (*gone)(void *user); /**< told once that the channel is closed; may be NULL */
+    void (*gone)(fer_channel *channel, void *user); /**< told once that it is closed; may be NULL */
     void *gone_user;
+    fer__link at_server; /**< in server->channels while it is open */
 };
 
 /* channel.c */
@@ -126,6 +140,7 @@ void fer__channel_ready(fer__io *io, uint32_t events);
 /** Whether `status` OK was reached: open and not closing. */
 int fer__channel_is_open(const fer_channel *channel);
 
+void fer__channel_get_stats(const fer_channel *channel, fer_channel_stats *stats);
 void fer__channel_get_info(const fer_channel *channel, fer_channel_info *info);
 void fer__channel_hold_loop(fer_channel *channel, int hold);
 

@@ -44,7 +44,7 @@ void fer__channel_tear_down(fer_channel *channel, fer_status status) {
 void fer__channel_run_closed(fer_channel *channel) {
     fer__callback_retire(&channel->drain);
     if (channel->gone != NULL)
-        channel->gone(channel->gone_user);
+        channel->gone(channel, channel->gone_user);
     fer__object_finish_close(&channel->object);
 }
 

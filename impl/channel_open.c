@@ -11,6 +11,8 @@ void fer__opening_free(fer__opening *opening) {
         return;
     fer__link_remove(&opening->link);
     fer__place_free(&opening->place);
+    fer__secret_free(opening->secret);
+    fer__free(opening->auth);
     fer__free(opening);
 }
 
@@ -49,6 +51,17 @@ int fer__channel_run_opened(fer_channel *channel) {
     return 1;
 }
 
+static int keep_secret(fer__opening *opening, const fer_channel_options *options) {
+    if (options->secret == NULL)
+        return 1;
+    opening->secret = fer__secret_new(options->secret, options->secret_size);
+    opening->auth = fer__zalloc(sizeof *opening->auth);
+    if (opening->secret == NULL || opening->auth == NULL)
+        return 0;
+    opening->auth->secret = opening->secret;
+    return 1;
+}
+
 static fer__opening *opening_new(const fer_channel_options *options,
                                  fer_channel_connected_cb opened, void *user) {
     fer__opening *opening = fer__zalloc(sizeof *opening);
@@ -58,8 +71,13 @@ static fer__opening *opening_new(const fer_channel_options *options,
     opening->user = user;
     opening->retry_ms = FIRST_RETRY_MS;
     opening->handshake_timeout_ms = options->handshake_timeout_ms;
+    opening->any_user = (options->flags & FER_CHANNEL_ANY_USER) != 0;
     opening->place.fd = FER__NO_FD;
     fer__link_init(&opening->link);
+    if (!keep_secret(opening, options)) {
+        fer__opening_free(opening);
+        return NULL;
+    }
     return opening;
 }
 
@@ -90,6 +108,13 @@ static fer_status begin(fer_loop *loop, const fer_channel_options *options, fer_
     return FER_OK;
 }
 
+/* Between equals nobody could prove first. */
+static fer_status check_secret(int has_sides, const fer_channel_options *options) {
+    if (has_sides || options->secret == NULL)
+        return FER_OK;
+    return fer__fail(FER_ENOTSUP, "a secret is proved between a server and its client");
+}
+
 static fer_status check_connected(const fer__place *place) {
     if (fer__os_progress(place->fd) == FER__SOCKET_CONNECTED)
         return FER_OK;
@@ -103,6 +128,8 @@ static fer_status connect_to(fer_loop *loop, fer__place *place, const fer_channe
     fer_channel *channel = NULL;
     if (status == FER_OK && place->line == FER__LINE_FIFO && place->name == NULL)
         status = fer__fail(FER_EADDRESS, "fifo: two paths are missing; only a server makes them");
+    if (status == FER_OK)
+        status = check_secret(!place->is_fd, options);
     if (status == FER_OK && place->is_fd)
         status = check_connected(place);
     if (status == FER_OK && place->is_fd)
@@ -145,6 +172,7 @@ fer_status fer__channel_await(fer_loop *loop, fer__place *place, const fer_chann
     if (status != FER_OK)
         return status;
     (*out)->opening->waits = 1;
+    (*out)->opening->is_server = 1;
     (*out)->opening->give_up = -1;
     fer__channel_try_connect(*out);
     return FER_OK;
@@ -158,6 +186,7 @@ fer_status fer__channel_accept(fer_loop *loop, const fer_channel_options *option
         fer__os_close(fd);
         return status;
     }
+    (*out)->opening->is_server = 1;
     (*out)->io.fd = fd;
     fer__channel_connected(*out);
     return FER_OK;
@@ -169,6 +198,8 @@ fer_status fer__channel_pair(fer_loop *loop, const fer_channel_options *options,
     fer__fd fds[2];
     fer_status status = fer__place_check_handles(&place, options);
     int i;
+    if (status == FER_OK)
+        status = check_secret(0, options);
     if (status == FER_OK)
         status = begin(loop, options, FER__LINE_PIPE, opened, user, &out[0]);
     if (status != FER_OK)

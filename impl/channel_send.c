@@ -22,6 +22,7 @@ void fer__channel_break(fer_channel *channel, fer_status status) {
 
 /* A drain that was due is not any more: who is told of it must find the channel writable. */
 static void go_above(fer_channel *channel) {
+    channel->high_water_hits += !channel->above;
     channel->above = 1;
     channel->drained = 0;
 }
@@ -216,6 +217,12 @@ static void encode_heads(const fer_channel *channel, const fer__fd *fds, size_t 
     to->size += fer__header_encode((fer_wire)channel->wire, &message, to->bytes + to->size);
 }
 
+static void count_sent(fer_channel *channel, uint64_t size, size_t handles) {
+    channel->messages_out++;
+    channel->bytes_out += size;
+    channel->handles_out += handles;
+}
+
 fer_status fer__channel_send(fer_channel *channel, const fer_bytes *parts, size_t count,
                              const fer__fd *fds, size_t fd_count, fer_sent_cb cb, void *user) {
     struct iovec room[PARTS_ON_STACK + 1];
@@ -232,8 +239,10 @@ fer_status fer__channel_send(fer_channel *channel, const fer_bytes *parts, size_
     if (status != FER_OK)
         return status;
     if (cb == NULL && fd_count == 0 && size <= FER__COPY_MAX &&
-        gather(channel, parts, count, (size_t)size))
+        gather(channel, parts, count, (size_t)size)) {
+        count_sent(channel, size, 0);
         return FER_OK;
+    }
     if (count > PARTS_ON_STACK)
         iov = count < SIZE_MAX / sizeof *iov ? fer__malloc((count + 1) * sizeof *iov) : NULL;
     if (iov == NULL)
@@ -249,6 +258,8 @@ fer_status fer__channel_send(fer_channel *channel, const fer_bytes *parts, size_
                           : push(channel, iov, count + 1, (size_t)size + front.size, cb, user);
     if (iov != room)
         fer__free(iov);
+    if (status == FER_OK)
+        count_sent(channel, size, fd_count);
     return status;
 }
 

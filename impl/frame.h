@@ -20,6 +20,7 @@ enum {
     FER__FRAME_GOODBYE = 4, /**< nothing more will come; payload empty */
     FER__FRAME_LANE = 5,  /**< shared memory; its descriptor rides on it. u64be size of the ring */
     FER__FRAME_BYTES = 6, /**< frames are in the lane: u64be position, u32be size */
+    FER__FRAME_PROOF = 7, /**< after a HELLO with FER__FEATURE_SECRET, 32 bytes: see auth.h */
     FER__FRAME_SKIPPABLE =
         128 /**< this kind and those above are skipped by who does not know them */
 };
@@ -48,7 +49,10 @@ typedef struct fer__header {
     uint32_t length; /**< of the payload, in bytes */
 } fer__header;
 
-enum { FER__FEATURE_LANES = 1 /**< takes LANE and BYTES frames */ };
+enum {
+    FER__FEATURE_LANES = 1, /**< takes LANE and BYTES frames */
+    FER__FEATURE_SECRET = 2 /**< wants a proof; 32 random bytes follow in the HELLO */
+};
 
 /**
  * What this side tells the peer, and the reverse. The payload: the 8 bytes "FERRULE\n", then the

@@ -208,6 +208,9 @@ static fer_status emit(fer__intake *intake, fer__batch *batch, const void *data,
     message->size = size;
     message->handles = NULL;
     message->handle_count = handles;
+    intake->messages++;
+    intake->bytes += size;
+    intake->handles += handles;
     return FER_OK;
 }
 

@@ -57,7 +57,10 @@ typedef struct fer__intake {
     size_t rest_room;
     uint8_t *body;
     size_t capacity;
-    size_t have;    /**< bytes of the payload that are there, or were skipped */
+    size_t have;       /**< bytes of the payload that are there, or were skipped */
+    uint64_t messages; /**< that came whole; then their bytes and handles */
+    uint64_t bytes;
+    uint64_t handles;
     size_t largest; /**< the largest payload that came whole: so much is trusted at once */
 } fer__intake;
 

@@ -264,6 +264,15 @@ fer_status fer__os_set_buffer_size(fer__fd fd, int receive, int32_t bytes);
 /** The process (-1 if not told), user and group of the peer: FER_ENOTCONN, FER_ENOTSUP. */
 fer_status fer__os_peer_credentials(fer__fd fd, int64_t *pid, uint32_t *uid, uint32_t *gid);
 
+/**
+ * The user at the other end of a TCP connection within this machine; with `listener` the user of who listens
+ * there. FER_ENOTSUP where the system does not tell, FER_EACCES when the peer's socket is closed.
+ */
+fer_status fer__os_tcp_user(fer__fd fd, int listener, uint32_t *uid);
+
+/** The user that this process acts for. */
+uint32_t fer__os_own_user(void);
+
 /** A duplicate: close-on-exec. */
 fer_status fer__os_duplicate(fer__fd fd, fer__fd *copy);
 
@@ -332,6 +341,15 @@ fer_status fer__os_recv_from(fer__fd fd, void *buffer, size_t size, size_t *got,
                              int *partial);
 
 /* Threads and processes. */
+
+/**
+ * Take the value of an environment variable, and remove it. FER_ENOENT when there is none; FER_EADDRESS
+ * when it is longer than `room`.
+ */
+fer_status fer__os_take_variable(const char *name, char *value, size_t room);
+
+/** How many sockets a service manager passed to this process, and their names, or NULL. FER_ENOENT. */
+fer_status fer__os_activated(unsigned long *count, const char **names);
 
 /** A number that is the same in one process and another in the child of a fork. 0 on no memory. */
 uint64_t fer__os_process_mark(void);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "access.h"
 #include "mem.h"
 #include "status.h"
 
@@ -27,7 +28,8 @@ static void call_on_channel(fer_server *server, fer_status status, fer_channel *
 /* Whether only the one client is concerned. */
 static int is_of_client(fer_status status) {
     return status == FER_EPROTO || status == FER_EVERSION || status == FER_ECONNRESET ||
-           status == FER_ETIMEDOUT || status == FER_EPIPE || status == FER_ECANCELED;
+           status == FER_ETIMEDOUT || status == FER_EPIPE || status == FER_ECANCELED ||
+           status == FER_EACCES || status == FER_ECONNABORTED || status == FER_EBUSY;
 }
 
 static void tell(fer_server *server, fer_status status, fer_channel *channel) {
@@ -51,24 +53,46 @@ static void on_retry(fer__deadline *deadline) {
     await_next(FER__CONTAINER(deadline, fer__fifos, retry)->server);
 }
 
-/* The channel on the FIFOs is closed: the next client may come. */
-static void on_gone(void *user) {
+/* A channel is closed: on FIFOs the next client may come. */
+static void on_gone(fer_channel *channel, void *user) {
     fer_server *server = user;
-    if (server->object.state == FER__OPEN) {
+    if (!fer__link_alone(&channel->at_server)) {
+        fer__link_remove(&channel->at_server);
+        server->channel_count--;
+    }
+    if (server->object.state == FER__OPEN && server->fifos != NULL) {
         server->fifos->busy = 0;
         if (server->fifos->failed)
             fer__deadline_set(server->object.loop, &server->fifos->retry, RETRY_AFTER_MS);
         else
             await_next(server);
     }
+    if (server->draining && server->channel_count == 0)
+        fer__object_due(&server->object);
     fer__object_release(&server->object);
+}
+
+/* A channel is given out: know it until it is closed. One of a blocking server leaves the loop. */
+static void know(fer_server *server, fer_channel *channel) {
+    if (server->blocking != NULL)
+        return;
+    fer__link_append(&server->channels, &channel->at_server);
+    server->channel_count++;
+    if (channel->gone == NULL) {
+        fer__object_hold(&server->object);
+        channel->gone = on_gone;
+        channel->gone_user = server;
+    }
 }
 
 static void on_opened(fer_channel *channel, fer_status status, void *user) {
     fer_server *server = user;
     int open = server->object.state == FER__OPEN;
+    server->half_open_count--;
     if (open && server->fifos != NULL)
         server->fifos->failed = status != FER_OK;
+    if (status == FER_OK && open)
+        know(server, channel);
     if (open && server->fifos != NULL && status == FER_OK)
         fer__channel_hold_loop(channel, 1);
     if (status != FER_OK || !open)
@@ -78,22 +102,69 @@ static void on_opened(fer_channel *channel, fer_status status, void *user) {
     fer__object_release(&server->object);
 }
 
+/* Whether a client may be served; nothing of it has been read. */
+static fer_status check_client(fer_server *server, fer__fd fd) {
+    fer_credentials who = FER_CREDENTIALS_INIT;
+    fer_server_allow_cb cb = (fer_server_allow_cb)server->allow.cb;
+    fer_status status = fer__access_peer(server->line, fd, 0, &who);
+    fer__frame frame;
+    int allowed;
+    if (status != FER_OK && status != FER_ENOTSUP)
+        return status;
+    if (cb == NULL)
+        return status == FER_ENOTSUP || fer__access_is_own(&who)
+                   ? FER_OK
+                   : fer__fail(FER_EACCES, "a client of user %u is not served", (unsigned)who.uid);
+    fer__callback_enter(&server->allow, &frame);
+    allowed = cb(server, &who, server->allow.user);
+    fer__callback_leave(&server->allow, &frame);
+    return allowed ? FER_OK : fer__fail(FER_EACCES, "the client was not allowed");
+}
+
+/* Make room for one more client that has not said hello: who has had the most time has had enough. */
+static void limit_half_open(fer_server *server) {
+    fer__opening *oldest;
+    if (server->half_open_count < server->max_half_open || fer__link_alone(&server->half_open))
+        return;
+    oldest = FER__CONTAINER(server->half_open.next, fer__opening, link);
+    fer__link_remove(&oldest->link);
+    fer__channel_opened(oldest->channel,
+                        fer__fail(FER_ECONNABORTED, "too many clients have not said hello"));
+}
+
+static fer_status begin_channel(fer_server *server, fer__fd fd) {
+    fer_channel *channel = NULL;
+    fer_status status;
+    limit_half_open(server);
+    /* Until on_opened(). */
+    fer__object_hold(&server->object);
+    server->half_open_count++;
+    status = fer__channel_accept(server->object.loop, &server->options, server->line, fd, on_opened,
+                                 server, &channel);
+    if (status != FER_OK) {
+        server->half_open_count--;
+        fer__object_release(&server->object);
+        return status;
+    }
+    fer__link_append(&server->half_open, &channel->opening->link);
+    return FER_OK;
+}
+
 static void on_connection(fer__listener *listener, fer_status status) {
     fer_server *server = FER__CONTAINER(listener, fer_server, listener);
     fer__fd fd = FER__NO_FD;
-    fer_channel *channel = NULL;
     if (status == FER_OK)
         status = fer__listener_take(listener, &fd);
-    if (status == FER_OK) {
-        /* Until on_opened(). */
-        fer__object_hold(&server->object);
-        status = fer__channel_accept(server->object.loop, &server->options, server->line, fd,
-                                     on_opened, server, &channel);
-        if (status == FER_OK)
-            fer__link_append(&server->half_open, &channel->opening->link);
-        else
-            fer__object_release(&server->object);
-    }
+    if (status == FER_OK && server->max_channels > 0 &&
+        server->channel_count + server->half_open_count >= server->max_channels)
+        status = fer__fail(FER_EBUSY, "%u channels are open", (unsigned)server->max_channels);
+    if (status == FER_OK)
+        status = check_client(server, fd);
+    /* What decided may have closed the server. */
+    if (status == FER_OK && server->object.state == FER__OPEN)
+        status = begin_channel(server, fd);
+    else
+        fer__os_close(fd);
     if (status != FER_OK && server->object.state == FER__OPEN)
         tell(server, status, NULL);
 }
@@ -126,10 +197,12 @@ fer_status fer__server_await(fer_server *server) {
         return fer__fail_plain(FER_ENOMEM);
     /* Until on_opened(). */
     fer__object_hold(&server->object);
+    server->half_open_count++;
     status = fer__channel_await(server->object.loop, &place, &server->options, on_opened, server,
                                 &channel);
     if (status != FER_OK) {
         fer__place_free(&place);
+        server->half_open_count--;
         fer__object_release(&server->object);
         return status;
     }
@@ -151,7 +224,8 @@ static void run(fer__object *object) {
     fer_server *server = from_object(object);
     if (object->state == FER__CLOSED)
         fer__object_run_close_requests(object);
-    else if (object->state == FER__CLOSING && server->io_closed)
+    else if (object->state == FER__CLOSING && server->io_closed &&
+             !(server->draining && server->channel_count > 0))
         fer__object_finish_close(object);
 }
 
@@ -184,6 +258,7 @@ static void abort_server(fer__object *object) {
         fer__object_unref(accepted);
     }
     fer__callback_retire(&server->on_channel);
+    fer__callback_retire(&server->allow);
     fer__io_close(&server->io, on_io_closed);
 }
 
@@ -192,6 +267,7 @@ static void call_closed(fer__object *object, void (*cb)(void), void *user) {
 }
 
 static void destroy(fer__object *object) {
+    fer__secret_free(from_object(object)->secret);
     fer__free(from_object(object)->address);
     fer__free(from_object(object)->blocking);
 }
@@ -209,13 +285,22 @@ static void on_ready(fer__io *io, uint32_t events) {
 /* Listening. */
 
 /* The memory of a server. */
-static fer_server *make(fer_loop *loop) {
+static fer_server *make(fer_loop *loop, const fer_channel_options *options) {
     fer_server *server = fer__zalloc(sizeof *server);
     if (server == NULL)
         return NULL;
+    server->options = *options;
+    server->secret = fer__secret_new(options->secret, options->secret_size);
+    if (server->secret != NULL)
+        server->options.secret = server->secret->bytes;
+    if (options->secret != NULL && server->secret == NULL) {
+        fer__free(server);
+        return NULL;
+    }
     if (loop->kind == FER__LOOP_BLOCKING) {
         server->blocking = fer__zalloc(sizeof *server->blocking);
         if (server->blocking == NULL) {
+            fer__secret_free(server->secret);
             fer__free(server);
             return NULL;
         }
@@ -230,7 +315,7 @@ static fer_status start(fer_loop *loop, const char *address, const fer_channel_o
     fer_status status = fer__site_make(address, options, &site);
     if (status != FER_OK)
         return status;
-    server = make(loop);
+    server = make(loop, options);
     if (server == NULL) {
         fer__site_undo(&site);
         return fer__fail_plain(FER_ENOMEM);
@@ -239,12 +324,13 @@ static fer_status start(fer_loop *loop, const char *address, const fer_channel_o
     fer__io_init(&server->io, loop, on_ready);
     fer__link_init(&server->half_open);
     fer__link_init(&server->accepted);
+    fer__link_init(&server->channels);
+    server->max_half_open = FER__HALF_OPEN;
     server->io.fd = site.fd;
     server->bound = site.bound;
     server->line = site.line;
     server->fifos = site.fifos;
     server->address = site.address;
-    server->options = *options;
     if (site.fifos != NULL) {
         site.fifos->server = server;
         fer__deadline_init(&site.fifos->retry, on_retry);
@@ -282,6 +368,21 @@ fer_status fer__server_close(fer_server *server, fer_server_closed_cb cb, void *
     if (status == FER_OK)
         abort_server(&server->object);
     return status;
+}
+
+fer_status fer__server_drain(fer_server *server, fer_server_closed_cb cb, void *user) {
+    fer_status status;
+    const fer__link *at;
+    /* Before, so that it is not closed while its channels are not. */
+    server->draining = server->object.state != FER__CLOSED;
+    status = fer__server_close(server, cb, user);
+    if (status != FER_OK) {
+        server->draining = 0;
+        return status;
+    }
+    for (at = server->channels.next; at != &server->channels; at = at->next)
+        (void)fer__channel_close(FER__CONTAINER(at, fer_channel, at_server), NULL, NULL);
+    return FER_OK;
 }
 
 fer_status fer__server_address(const fer_server *server, char *buffer, size_t *size) {

@@ -21,12 +21,22 @@ typedef struct fer__fifos {
     fer_server *server;
 } fer__fifos;
 
+enum { FER__HALF_OPEN = 128 /**< clients that may take their time with the handshake */ };
+
 struct fer_server {
     fer__object object;
     fer__io io;
     fer__listener listener;
     fer__callback on_channel;
-    fer_channel_options options;
+    fer_channel_options options; /**< `secret` is a copy: `secret` below */
+    fer__secret *secret;
+    fer__callback allow;  /**< NULL: the same user and root */
+    fer__link channels;   /**< by at_server: given out and not closed; on a loop */
+    size_t channel_count; /**< how many these are */
+    size_t half_open_count;
+    uint32_t max_channels; /**< 0: no limit */
+    uint32_t max_half_open;
+    uint8_t draining; /**< closed when the last channel is */
     fer__line line;
     fer__bound bound;
     fer__fifos *fifos;   /**< NULL except on FIFOs */
@@ -45,6 +55,7 @@ fer_status fer__server_listen(fer_loop *loop, const char *address,
 fer_status fer__server_await(fer_server *server);
 fer_status fer__server_close(fer_server *server, fer_server_closed_cb cb, void *user);
 fer_status fer__server_address(const fer_server *server, char *buffer, size_t *size);
+fer_status fer__server_drain(fer_server *server, fer_server_closed_cb cb, void *user);
 void fer__server_hold_loop(fer_server *server, int hold);
 
 /* server_bind.c */

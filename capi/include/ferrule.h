@@ -12,6 +12,7 @@
 #include "ferrule/handle.h"
 #include "ferrule/ipc.h"
 #include "ferrule/loop.h"
+#include "ferrule/parent.h"
 #include "ferrule/pipe.h"
 #include "ferrule/server.h"
 #include "ferrule/status.h"

@@ -1,6 +1,7 @@
 #include "ferrule/channel.h"
 
 #include "check_channel.h"
+#include "impl/access.h"
 #include "impl/address.h"
 
 fer_status fer_address_check(const char *address) {
@@ -218,6 +219,50 @@ fer_status fer_channel_get_info(const fer_channel *channel, fer_channel_info *in
         return status;
     known.struct_size = info->struct_size;
     *info = known;
+    return FER_OK;
+}
+
+fer_status fer_channel_get_stats(const fer_channel *channel, fer_channel_stats *stats) {
+    fer_channel_stats known = FER_CHANNEL_STATS_INIT;
+    FER__TRY(fer__check_channel_any(channel));
+    FER__TRY(FER__REQUIRE(stats != NULL, "stats"));
+    if (stats->struct_size < sizeof known)
+        return fer__fail(FER_EINVAL, "struct_size is %u: set it with FER_CHANNEL_STATS_INIT",
+                         (unsigned)stats->struct_size);
+    if (channel->blocking != NULL)
+        FER__TRY(fer__enter(channel->blocking));
+    fer__channel_get_stats(channel, &known);
+    if (channel->blocking != NULL)
+        fer__leave(channel->blocking);
+    known.struct_size = stats->struct_size;
+    *stats = known;
+    return FER_OK;
+}
+
+static fer_status peer_of(const fer_channel *channel, fer_credentials *who) {
+    FER__TRY(fer__check_open(&channel->object));
+    if (channel->io.fd == FER__NO_FD || channel->phase == FER__CHANNEL_CONNECTING)
+        return fer__fail_plain(FER_ENOTCONN);
+    return fer__access_peer((fer__line)channel->line, channel->io.fd, 0, who);
+}
+
+fer_status fer_channel_peer_credentials(const fer_channel *channel, fer_credentials *who) {
+    fer_credentials known = FER_CREDENTIALS_INIT;
+    fer_status status;
+    FER__TRY(fer__check_channel_any(channel));
+    FER__TRY(FER__REQUIRE(who != NULL, "who"));
+    if (who->struct_size < sizeof known)
+        return fer__fail(FER_EINVAL, "struct_size is %u: set it with FER_CREDENTIALS_INIT",
+                         (unsigned)who->struct_size);
+    if (channel->blocking != NULL)
+        FER__TRY(fer__enter(channel->blocking));
+    status = peer_of(channel, &known);
+    if (channel->blocking != NULL)
+        fer__leave(channel->blocking);
+    if (status != FER_OK)
+        return status;
+    known.struct_size = who->struct_size;
+    *who = known;
     return FER_OK;
 }
 

@@ -71,3 +71,53 @@ fer_status fer_server_hold_loop(fer_server *server, int hold) {
     fer__server_hold_loop(server, hold);
     return FER_OK;
 }
+
+fer_status fer_server_drain(fer_server *server, fer_server_closed_cb cb, void *user) {
+    FER__TRY(check_server_any(server));
+    if (server->blocking != NULL)
+        return fer__fail(FER_ENOTSUP, "the channels of a blocking server are its program's");
+    return fer__server_drain(server, cb, user);
+}
+
+/* Begin a call that a blocking server allows while no other is under way. */
+static fer_status begin(fer_server *server) {
+    FER__TRY(check_server_any(server));
+    if (server->blocking != NULL)
+        FER__TRY(fer__enter(server->blocking));
+    return FER_OK;
+}
+
+static void end(fer_server *server) {
+    if (server->blocking != NULL)
+        fer__leave(server->blocking);
+}
+
+fer_status fer_server_set_limits(fer_server *server, uint32_t max_channels,
+                                 uint32_t max_half_open) {
+    fer_status status;
+    FER__TRY(begin(server));
+    status = fer__check_open(&server->object);
+    if (status == FER_OK && server->blocking != NULL && max_channels != 0)
+        status = fer__fail(FER_ENOTSUP, "a blocking server's program accepts as many as it wants");
+    if (status == FER_OK) {
+        server->max_channels = max_channels;
+        server->max_half_open = max_half_open == 0 ? FER__HALF_OPEN : max_half_open;
+    }
+    end(server);
+    return status;
+}
+
+fer_status fer_server_on_allow(fer_server *server, fer_server_allow_cb cb, void *user,
+                               fer_finalizer finalizer) {
+    fer_status status;
+    FER__TRY_REGISTER(begin(server), user, finalizer);
+    status = fer__check_open(&server->object);
+    if (status == FER_OK)
+        fer__callback_set(&server->allow, (void (*)(void))cb, user, finalizer);
+    end(server);
+    return status == FER_OK ? FER_OK : fer__callback_refuse(status, user, finalizer);
+}
+
+size_t fer_server_count(const fer_server *server) {
+    return server == NULL ? 0 : server->channel_count;
+}

@@ -27,7 +27,7 @@ static void options_are_checked(void **state) {
         case 0: bad.struct_size = 0; break;
         case 1: bad.struct_size = sizeof bad - 1; break;
         case 2: bad.struct_size = UINT32_MAX; break;
-        case 3: bad.flags = 4; break;
+        case 3: bad.flags = 1u << 20; break;
         case 4: bad.flags = 0x80000000u; break;
         case 5: bad.wire = 2; break;
         case 6: bad.wire = -1; break;

@@ -303,7 +303,7 @@ static void limits_hold(void **state) {
 
     fer_channel *channel = (fer_channel *)(void *)&options;
     fer_server *server = (fer_server *)(void *)&options;
-    options.flags = 4;
+    options.flags = 1u << 20;
     assert_int_equal(fer_sync_connect(address_of("x"), &options, 0, &channel), FER_EINVAL);
     assert_null(channel);
     assert_int_equal(fer_sync_listen(address_of("x"), &options, &server), FER_EINVAL);

@@ -19,6 +19,7 @@
 
 #include "export.h"
 #include "handle.h"
+#include "pipe.h"
 #include "status.h"
 #include "types.h"
 
@@ -50,7 +51,8 @@ enum { FER_MESSAGE_HANDLES_MAX = 64 };
 /** Flags of fer_channel_options. */
 enum {
     FER_CHANNEL_ANY_HOST = 1, /**< `tcp:` addresses may be others than those of the loopback */
-    FER_CHANNEL_INLINE = 2    /**< no shared memory: all bytes go through the transport */
+    FER_CHANNEL_INLINE = 2,   /**< no shared memory: all bytes go through the transport */
+    FER_CHANNEL_ANY_USER = 4  /**< a client on TCP does not ask whose the server is */
 };
 
 /** How a channel behaves. 0 in a field means the default. Times in milliseconds, negative: none. */
@@ -66,10 +68,13 @@ typedef struct fer_channel_options {
     int64_t handshake_timeout_ms; /**< until the peer has said hello; default 5 s */
     int64_t close_timeout_ms;     /**< until the peer has said goodbye; default 5 s */
     int64_t frame_timeout_ms;     /**< silence in the middle of a message; default: no limit */
+    const void *secret;           /**< known to both sides and nobody else; NULL: none */
+    size_t secret_size;           /**< its bytes */
 } fer_channel_options;
 
 /* clang-format off */
-#define FER_CHANNEL_OPTIONS_INIT { sizeof(fer_channel_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define FER_CHANNEL_OPTIONS_INIT \
+    { sizeof(fer_channel_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0 }
 /* clang-format on */
 
 /** What is known about a channel. Set `struct_size` before the call. */
@@ -88,6 +93,24 @@ typedef struct fer_channel_info {
 
 /* clang-format off */
 #define FER_CHANNEL_INFO_INIT { sizeof(fer_channel_info), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+/* clang-format on */
+
+/** What has gone over a channel. Set `struct_size` before the call. */
+typedef struct fer_channel_stats {
+    uint32_t struct_size;     /**< sizeof(fer_channel_stats) */
+    uint32_t flags;           /**< none yet: 0 */
+    uint64_t messages_in;     /**< messages that came whole */
+    uint64_t messages_out;    /**< messages that were accepted */
+    uint64_t bytes_in;        /**< of their payloads */
+    uint64_t bytes_out;       /**< of their payloads */
+    uint64_t handles_in;      /**< handles that came with them */
+    uint64_t handles_out;     /**< handles that went with them */
+    uint64_t queued;          /**< bytes that are accepted and that the kernel does not have yet */
+    uint64_t high_water_hits; /**< how often the queue went above the high-water mark */
+} fer_channel_stats;
+
+/* clang-format off */
+#define FER_CHANNEL_STATS_INIT { sizeof(fer_channel_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
 /**
@@ -161,7 +184,8 @@ FER_API fer_status fer_address_check(const char *address);
  *         caller's then; FER_ENOMEM; FER_ECLOSED; FER_ETHREAD; FER_EFORK. `cb` gets FER_ECONNREFUSED
  *         or FER_ENOENT when nobody listened in time, FER_ETIMEDOUT when the listener did not accept or
  *         the peer did not say hello in time, FER_EPROTO or FER_EVERSION after a bad handshake,
- *         FER_ECONNRESET when the peer went away during it, FER_ENOTSOCK, FER_EPROTOTYPE for a file that
+ *         FER_EACCES for a peer without the secret, or that asks for one, and for a server on TCP of
+ *         another user than this one or root, FER_ECONNRESET when the peer went away during it, FER_ENOTSOCK, FER_EPROTOTYPE for a file that
  *         is no FIFO, FER_EADDRINUSE for a FIFO that somebody else reads, FER_EPERM for a FIFO of
  *         another user, FER_ELOOP for a symbolic link in its place, FER_EACCES, FER_EMFILE,
  *         FER_ECANCELED.
@@ -485,6 +509,38 @@ FER_API int fer_channel_is_closing(const fer_channel *channel);
  * Seed: none.
  */
 FER_API fer_status fer_channel_get_info(const fer_channel *channel, fer_channel_info *info);
+
+/**
+ * Count what has gone over a channel. Payloads are never looked at.
+ *
+ * @param channel        the channel, also a closed one.
+ * @param[in,out] stats  with `struct_size` set; that much of it is filled in.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_EBUSY while another thread is in a call on a blocking channel;
+ *         FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_get_stats(const fer_channel *channel, fer_channel_stats *stats);
+
+/**
+ * Who is at the other end of a channel.
+ *
+ * On `pipe:` the system tells process, user and group at the time of the connection. On `tcp:` of the
+ * loopback Linux tells the user. What is not told is -1, for user and group UINT32_MAX.
+ *
+ * @param channel   an open channel.
+ * @param[out] who  with `struct_size` set.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_ENOTCONN before it is connected; FER_ENOTSUP where the system does not
+ *         tell; FER_EACCES when the peer has closed its end, so that nobody can tell; FER_EBUSY;
+ *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_peer_credentials(const fer_channel *channel, fer_credentials *who);
 
 /**
  * Choose whether the channel keeps fer_loop_run() from returning while it waits for something.

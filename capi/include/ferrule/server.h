@@ -23,6 +23,14 @@ FER_BEGIN_DECLS
 typedef void (*fer_server_channel_cb)(fer_server *server, fer_status status, fer_channel *channel,
                                       void *user);
 
+/**
+ * Whether to serve a client, before a byte of it is read. `who` is as fer_channel_peer_credentials() gives
+ * it; process, user and group are -1 where the system does not tell.
+ *
+ * Returns 1 to serve it, 0 to close it.
+ */
+typedef int (*fer_server_allow_cb)(fer_server *server, const fer_credentials *who, void *user);
+
 /** The end of a server. Nothing of it calls back after this. */
 typedef void (*fer_server_closed_cb)(fer_server *server, void *user);
 
@@ -110,6 +118,72 @@ FER_API fer_loop *fer_server_loop(const fer_server *server);
  * Seed: none.
  */
 FER_API fer_status fer_server_close(fer_server *server, fer_server_closed_cb cb, void *user);
+
+/**
+ * Stop listening, and close every channel that the server gave out and that is still open, with
+ * fer_channel_close().
+ *
+ * @param server  the server, on a loop.
+ * @param cb      one-shot; may be NULL. Called when all of them are closed.
+ * @param user    passed to `cb`.
+ * Ownership: the caller's reference stays the caller's, and so do those to the channels.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_ENOTSUP on a blocking server; FER_ENOMEM (nothing was done); FER_ECLOSED
+ *         when the loop is closed and cannot call `cb`; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_server_drain(fer_server *server, fer_server_closed_cb cb, void *user);
+
+/**
+ * Limit how much clients can make the server hold.
+ *
+ * @param server         the server.
+ * @param max_channels   open channels; a client more is closed at once, and the server's callback gets
+ *                       FER_EBUSY. 0 (what a new server has): no limit. Must be 0 for a blocking server,
+ *                       whose program accepts no more than it wants.
+ * @param max_half_open  clients that are connected and have not said hello; for one more, the oldest is
+ *                       closed, and the server's callback gets FER_ECONNABORTED. 0: the default, 128.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_ENOTSUP; FER_EBUSY while another thread is in a call on a blocking
+ *         server; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_server_set_limits(fer_server *server, uint32_t max_channels,
+                                         uint32_t max_half_open);
+
+/**
+ * Decide which clients are served. Without this, on a Unix domain socket and on TCP of the loopback, those
+ * of the same user and of root; where the system does not tell, all. Others are closed before a byte is
+ * read, and the server's callback gets FER_EACCES.
+ *
+ * @param server     the server.
+ * @param cb         registered; replaces the present one; NULL goes back to what holds without it.
+ * @param user       passed to `cb` and `finalizer`.
+ * @param finalizer  called once with `user` after the last call, also when this call fails; may be NULL.
+ * Ownership: `user` is the library's until `finalizer` is called.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback; `cb` may call anything but fer_sync_accept().
+ * @return FER_OK; FER_EINVAL; FER_EBUSY while another thread is in a call on a blocking server;
+ *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_server_on_allow(fer_server *server, fer_server_allow_cb cb, void *user,
+                                       fer_finalizer finalizer);
+
+/**
+ * How many channels that the server gave out are open.
+ *
+ * @param server  a server on a loop.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return the number; 0 for NULL and for a blocking server.
+ * Seed: none.
+ */
+FER_API size_t fer_server_count(const fer_server *server);
 
 /**
  * Whether fer_server_close() was called.

@@ -1,0 +1,91 @@
+#include "ferrule/parent.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check_channel.h"
+#include "ferrule/sync.h"
+#include "impl/address.h"
+#include "impl/mem.h"
+
+enum { FIRST_ACTIVATED = 3, ADDRESS_MAX = 32 };
+
+/* The address in the variable, which is gone afterwards, whatever it says. */
+static fer_status take_address(char *address) {
+    fer__address parsed;
+    fer_status status = fer__os_take_variable(FER_PARENT_VARIABLE, address, ADDRESS_MAX);
+    if (status == FER_ENOENT)
+        return fer__fail(FER_ENOENT, "this process was not started with a channel");
+    if (status != FER_OK)
+        return status;
+    FER__TRY(fer__address_parse(address, &parsed));
+    if (parsed.transport != FER__TRANSPORT_FD)
+        return fer__fail(FER_EADDRESS, FER_PARENT_VARIABLE " does not name a descriptor");
+    if (parsed.fd < FIRST_ACTIVATED)
+        return fer__fail(FER_EINVAL, FER_PARENT_VARIABLE " names a standard stream");
+    return FER_OK;
+}
+
+fer_status fer_channel_parent(fer_loop *loop, const fer_channel_options *options,
+                              fer_channel_connected_cb cb, void *user, fer_channel **channel) {
+    char address[ADDRESS_MAX];
+    FER__TRY(FER__REQUIRE(channel != NULL, "channel"));
+    *channel = NULL;
+    FER__TRY(fer__check_loop(loop));
+    FER__TRY(FER__REQUIRE(cb != NULL, "cb"));
+    FER__TRY(take_address(address));
+    return fer_channel_connect(loop, address, options, cb, user, channel);
+}
+
+fer_status fer_sync_parent(const fer_channel_options *options, int64_t timeout_ms,
+                           fer_channel **channel) {
+    char address[ADDRESS_MAX];
+    FER__TRY(FER__REQUIRE(channel != NULL, "channel"));
+    *channel = NULL;
+    FER__TRY(take_address(address));
+    return fer_sync_connect(address, options, timeout_ms, channel);
+}
+
+/* Whether the name of this number in a list with colons between is the wanted one. */
+static int has_name(const char *names, unsigned long number, const char *wanted) {
+    size_t size;
+    for (; number > 0; number--) {
+        names = strchr(names, ':');
+        if (names == NULL)
+            return 0;
+        names++;
+    }
+    size = strcspn(names, ":");
+    return size == strlen(wanted) && memcmp(names, wanted, size) == 0;
+}
+
+static fer_status find_activated(const char *name, size_t index, unsigned long *number) {
+    unsigned long count = 0;
+    const char *names = NULL;
+    FER__TRY(fer__os_activated(&count, &names));
+    for (*number = 0; *number < count; ++*number) {
+        if (name != NULL && (names == NULL || !has_name(names, *number, name)))
+            continue;
+        if (index == 0)
+            return FER_OK;
+        index--;
+    }
+    return fer__fail(FER_ENOENT, "the service manager passed no such socket");
+}
+
+fer_status fer_activation_address(const char *name, size_t index, char *buffer, size_t *size) {
+    char address[ADDRESS_MAX];
+    unsigned long number = 0;
+    size_t length;
+    FER__TRY(FER__REQUIRE(size != NULL && (buffer != NULL || *size == 0), "buffer"));
+    FER__TRY(find_activated(name, index, &number));
+    length = (size_t)snprintf(address, sizeof address, "fd:%lu", FIRST_ACTIVATED + number);
+    if (length + 1 > *size) {
+        *size = length + 1;
+        return fer__fail_plain(FER_ENOBUFS);
+    }
+    memcpy(buffer, address, length + 1);
+    *size = length;
+    return FER_OK;
+}

@@ -1,0 +1,47 @@
+/**
+ * The proof that both sides of a channel know a secret. Pure: no I/O, no uv.
+ *
+ * Each HELLO brings 32 random bytes. The client proves first, with HMAC-SHA-256 of a word for its side and
+ * both HELLO payloads under the secret; the server answers in kind. Who only relays or repeats what others
+ * sent has no proof for the random bytes of this connection, and none for its own side.
+ */
+#ifndef FER_IMPL_AUTH_H
+#define FER_IMPL_AUTH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "frame.h"
+
+enum {
+    FER__NONCE_SIZE = 32,
+    FER__PROOF_SIZE = 32,
+    FER__AUTH_HELLO = FER__HELLO_SIZE + FER__NONCE_SIZE /**< payload of a HELLO with a secret */
+};
+
+typedef struct fer__secret {
+    size_t size;
+    uint8_t bytes[];
+} fer__secret;
+
+typedef struct fer__auth {
+    const fer__secret *secret;
+    uint8_t own[FER__AUTH_HELLO]; /**< the payload of this side's HELLO */
+    uint8_t peer[FER__AUTH_HELLO];
+    uint8_t is_server;
+} fer__auth;
+
+/** A copy of a secret, which is overwritten when it is freed. NULL on no memory, or for no secret. */
+fer__secret *fer__secret_new(const void *bytes, size_t size);
+void fer__secret_free(fer__secret *secret);
+
+/** Random bytes for a HELLO. FER_ENOTSUP when the library that makes them does not start. */
+fer_status fer__auth_nonce(uint8_t nonce[FER__NONCE_SIZE]);
+
+/** The proof of one side. */
+void fer__auth_prove(const fer__auth *auth, int of_server, uint8_t proof[FER__PROOF_SIZE]);
+
+/** Whether the peer's proof is right; takes as long for any that is not. */
+int fer__auth_is_right(const fer__auth *auth, const uint8_t proof[FER__PROOF_SIZE]);
+
+#endif

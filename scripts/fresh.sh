@@ -35,17 +35,14 @@ BASE=$WORK/$RELEASE.base
 RUN=$WORK/$RELEASE
 
 make_base() {
-    local mirror options=()
+    local options=()
     case $RELEASE in
-    bookworm | trixie | bullseye | sid) mirror=http://deb.debian.org/debian ;;
-    *)
-        mirror=http://archive.ubuntu.com/ubuntu
-        options+=("--components=main,universe")
-        ;;
+    bookworm | trixie | bullseye | sid) ;;
+    *) options+=("--components=main,universe") ;;
     esac
     if [ -n "${FERRULE_KEYRING:-}" ]; then options+=("--keyring=$FERRULE_KEYRING"); fi
     mkdir -p "$WORK"
-    debootstrap --variant=minbase --include=git,bash,ca-certificates "${options[@]}" "$RELEASE" "$BASE.new" "$mirror"
+    debootstrap --variant=minbase --include=git,bash,ca-certificates "${options[@]}" "$RELEASE" "$BASE.new"
     mv "$BASE.new" "$BASE"
 }
 

@@ -5,25 +5,24 @@
 #include "mem.h"
 #include "status.h"
 
-/* Each lane takes up to two of the mappings that a process may have, of which there are some 65,000. */
-enum { LANES_MAX = 4096 };
+enum {
+    MADE_MAX = 256,  /* so many that this process makes, of a ring each */
+    TAKEN_MAX = 8192 /* and takes: two of its mappings each, of which it may have some 65,000 */
+};
 
-static atomic_int lanes;
-
-static int count_lane(void) {
-    if (atomic_fetch_add_explicit(&lanes, 1, memory_order_relaxed) < LANES_MAX)
-        return 1;
-    atomic_fetch_sub_explicit(&lanes, 1, memory_order_relaxed);
-    return 0;
-}
-
-static void discount_lane(void) {
-    atomic_fetch_sub_explicit(&lanes, 1, memory_order_relaxed);
-}
+static atomic_int made_lanes;
+static atomic_int taken_lanes;
 
 int fer__lane_is_possible(void) {
     return fer__os_has_regions() &&
-           atomic_load_explicit(&lanes, memory_order_relaxed) < LANES_MAX / 2;
+           atomic_load_explicit(&taken_lanes, memory_order_relaxed) < TAKEN_MAX;
+}
+
+static int count_made(void) {
+    if (atomic_fetch_add_explicit(&made_lanes, 1, memory_order_relaxed) < MADE_MAX)
+        return 1;
+    atomic_fetch_sub_explicit(&made_lanes, 1, memory_order_relaxed);
+    return 0;
 }
 
 /* The word that the receiver stores, and the sender loads. */
@@ -36,15 +35,15 @@ static _Atomic uint64_t *free_up_to(uint8_t *control) {
 fer_status fer__lane_make(fer__lane_out **lane) {
     fer__lane_out *made;
     fer_status status;
-    if (!count_lane())
-        return fer__fail(FER_ENOMEM, "the process has too many lanes");
+    if (!count_made())
+        return fer__fail(FER_ENOMEM, "the process has made too many lanes");
     made = fer__zalloc(sizeof *made);
     status = made == NULL ? fer__fail_plain(FER_ENOMEM)
                           : fer__os_make_region(FER__LANE_CONTROL + FER__LANE_RING, &made->fd,
                                                 &made->memory);
     if (status != FER_OK) {
         fer__free(made);
-        discount_lane();
+        atomic_fetch_sub_explicit(&made_lanes, 1, memory_order_relaxed);
         return status;
     }
     *lane = made;
@@ -57,7 +56,7 @@ void fer__lane_unmake(fer__lane_out *lane) {
     fer__os_unmap(lane->memory, FER__LANE_CONTROL + FER__LANE_RING);
     fer__os_close(lane->fd);
     fer__free(lane);
-    discount_lane();
+    atomic_fetch_sub_explicit(&made_lanes, 1, memory_order_relaxed);
 }
 
 uint8_t *fer__lane_room(const fer__lane_out *lane, size_t size, uint64_t *position) {
@@ -90,8 +89,6 @@ fer_status fer__lane_open(fer__fd fd, uint64_t size, fer__lane_in **lane) {
     fer_status status;
     if (size < FER__LANE_RING_MIN || size > FER__LANE_RING_MAX || size % FER__LANE_CONTROL != 0)
         return fer__fail(FER_EPROTO, "a lane of %llu bytes came", (unsigned long long)size);
-    if (!count_lane())
-        return fer__fail(FER_ENOMEM, "the process has too many lanes");
     opened = fer__zalloc(sizeof *opened);
     status = FER_OK;
     if (opened == NULL) {
@@ -105,9 +102,10 @@ fer_status fer__lane_open(fer__fd fd, uint64_t size, fer__lane_in **lane) {
     }
     if (status != FER_OK) {
         fer__free(opened);
-        discount_lane();
         return status;
     }
+    /* The peer was told that it may: here nothing is refused any more. */
+    atomic_fetch_add_explicit(&taken_lanes, 1, memory_order_relaxed);
     *lane = opened;
     return FER_OK;
 }
@@ -118,7 +116,7 @@ void fer__lane_close(fer__lane_in *lane) {
     fer__os_unmap(lane->control, FER__LANE_CONTROL);
     fer__os_unmap((uint8_t *)(uintptr_t)lane->ring, lane->size);
     fer__free(lane);
-    discount_lane();
+    atomic_fetch_sub_explicit(&taken_lanes, 1, memory_order_relaxed);
 }
 
 fer_status fer__lane_find(const fer__lane_in *lane, uint64_t position, size_t size,

@@ -46,10 +46,10 @@ typedef struct fer__lane_in {
     uint64_t taken; /**< the position up to which bytes were copied out */
 } fer__lane_in;
 
-/** Whether this system has what lanes are made of, and this process has not too many of them. */
+/** Whether this system has what lanes are made of, and this process has not taken too many. */
 int fer__lane_is_possible(void);
 
-/** Make a lane. FER_ENOMEM; FER_EMFILE; FER_ENFILE; FER_ENOTSUP. */
+/** Make a lane. FER_ENOMEM, also for too many; FER_EMFILE; FER_ENFILE; FER_ENOTSUP. */
 fer_status fer__lane_make(fer__lane_out **lane);
 void fer__lane_unmake(fer__lane_out *lane);
 

@@ -3,5 +3,5 @@ import { connect } from '../../bindings/node/lib/index.mjs'; // when it is insta
 
 const channel = await connect(process.argv[2] ?? 'pipe:echo');
 channel.send('hello');
-console.log(String(await channel.receive()));
+console.log(String(await channel.recv()));
 await channel.close();

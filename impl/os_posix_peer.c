@@ -81,7 +81,8 @@ static int ask(fer__fd netlink, const name *own, const name *peer, uint32_t *uid
     if (send(netlink, &ask, sizeof ask, 0) != (ssize_t)sizeof ask)
         return errno;
     do {
-        got = recv(netlink, &answer, sizeof answer, 0);
+        /* The kernel answers before send(2) returns. */
+        got = recv(netlink, &answer, sizeof answer, MSG_DONTWAIT);
     } while (got < 0 && errno == EINTR);
     if (got < 0)
         return errno;
@@ -95,7 +96,8 @@ static int ask(fer__fd netlink, const name *own, const name *peer, uint32_t *uid
         return EPROTO;
     found = NLMSG_DATA(&answer.head);
     *uid = found->idiag_uid;
-    *inode = found->idiag_inode;
+    /* One that only tries to connect from there is another one, and came after the peer had gone. */
+    *inode = found->idiag_state == TCP_SYN_SENT ? 0 : found->idiag_inode;
     return 0;
 }
 

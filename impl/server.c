@@ -85,10 +85,20 @@ static void know(fer_server *server, fer_channel *channel) {
     }
 }
 
+/* Only open channels count: clients that say nothing must not keep those out that do. */
+static fer_status check_room(const fer_server *server) {
+    if (server->max_channels == 0 || server->channel_count < server->max_channels)
+        return FER_OK;
+    return fer__fail(FER_EBUSY, "%u channels are open", (unsigned)server->max_channels);
+}
+
 static void on_opened(fer_channel *channel, fer_status status, void *user) {
     fer_server *server = user;
     int open = server->object.state == FER__OPEN;
     server->half_open_count--;
+    /* Others may have said hello first. */
+    if (open && status == FER_OK)
+        status = check_room(server);
     if (open && server->fifos != NULL)
         server->fifos->failed = status != FER_OK;
     if (status == FER_OK && open)
@@ -118,6 +128,8 @@ static fer_status check_client(fer_server *server, fer__fd fd) {
     fer__callback_enter(&server->allow, &frame);
     allowed = cb(server, &who, server->allow.user);
     fer__callback_leave(&server->allow, &frame);
+    if (allowed < 0)
+        return fer__fail_plain((fer_status)allowed);
     return allowed ? FER_OK : fer__fail(FER_EACCES, "the client was not allowed");
 }
 
@@ -155,9 +167,8 @@ static void on_connection(fer__listener *listener, fer_status status) {
     fer__fd fd = FER__NO_FD;
     if (status == FER_OK)
         status = fer__listener_take(listener, &fd);
-    if (status == FER_OK && server->max_channels > 0 &&
-        server->channel_count + server->half_open_count >= server->max_channels)
-        status = fer__fail(FER_EBUSY, "%u channels are open", (unsigned)server->max_channels);
+    if (status == FER_OK)
+        status = check_room(server);
     if (status == FER_OK)
         status = check_client(server, fd);
     /* What decided may have closed the server. */
@@ -222,10 +233,12 @@ fer_status fer__server_await(fer_server *server) {
 
 static void run(fer__object *object) {
     fer_server *server = from_object(object);
+    /* on_gone() of the last channel comes back here. */
+    if (server->draining && server->channel_count > 0)
+        return;
     if (object->state == FER__CLOSED)
         fer__object_run_close_requests(object);
-    else if (object->state == FER__CLOSING && server->io_closed &&
-             !(server->draining && server->channel_count > 0))
+    else if (object->state == FER__CLOSING && server->io_closed)
         fer__object_finish_close(object);
 }
 
@@ -371,15 +384,13 @@ fer_status fer__server_close(fer_server *server, fer_server_closed_cb cb, void *
 }
 
 fer_status fer__server_drain(fer_server *server, fer_server_closed_cb cb, void *user) {
-    fer_status status;
+    fer_status status = fer__object_add_close_request(&server->object, (void (*)(void))cb, user);
     const fer__link *at;
-    /* Before, so that it is not closed while its channels are not. */
-    server->draining = server->object.state != FER__CLOSED;
-    status = fer__server_close(server, cb, user);
-    if (status != FER_OK) {
-        server->draining = 0;
+    if (status != FER_OK)
         return status;
-    }
+    /* Before, so that nobody is told of the end while a channel is open. */
+    server->draining = 1;
+    abort_server(&server->object);
     for (at = server->channels.next; at != &server->channels; at = at->next)
         (void)fer__channel_close(FER__CONTAINER(at, fer_channel, at_server), NULL, NULL);
     return FER_OK;

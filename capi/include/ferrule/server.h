@@ -27,7 +27,8 @@ typedef void (*fer_server_channel_cb)(fer_server *server, fer_status status, fer
  * Whether to serve a client, before a byte of it is read. `who` is as fer_channel_peer_credentials() gives
  * it; process, user and group are -1 where the system does not tell.
  *
- * Returns 1 to serve it, 0 to close it.
+ * Returns 1 to serve it, 0 to close it. FER_ECALLBACK closes it, too, and is what the server's callback gets, or
+ * what comes out of fer_sync_accept().
  */
 typedef int (*fer_server_allow_cb)(fer_server *server, const fer_credentials *who, void *user);
 
@@ -124,7 +125,8 @@ FER_API fer_status fer_server_close(fer_server *server, fer_server_closed_cb cb,
  * fer_channel_close().
  *
  * @param server  the server, on a loop.
- * @param cb      one-shot; may be NULL. Called when all of them are closed.
+ * @param cb      one-shot; may be NULL. Called when all of them are closed; also for a server that is
+ *                closed already.
  * @param user    passed to `cb`.
  * Ownership: the caller's reference stays the caller's, and so do those to the channels.
  * Thread: the loop's.
@@ -139,9 +141,9 @@ FER_API fer_status fer_server_drain(fer_server *server, fer_server_closed_cb cb,
  * Limit how much clients can make the server hold.
  *
  * @param server         the server.
- * @param max_channels   open channels; a client more is closed at once, and the server's callback gets
- *                       FER_EBUSY. 0 (what a new server has): no limit. Must be 0 for a blocking server,
- *                       whose program accepts no more than it wants.
+ * @param max_channels   open channels; a client more is closed, at once or when it has said hello, and the
+ *                       server's callback gets FER_EBUSY. 0 (what a new server has): no limit. Must be 0
+ *                       for a blocking server, whose program accepts no more than it wants.
  * @param max_half_open  clients that are connected and have not said hello; for one more, the oldest is
  *                       closed, and the server's callback gets FER_ECONNABORTED. 0: the default, 128.
  * Ownership: nothing changes hands.
@@ -165,7 +167,9 @@ FER_API fer_status fer_server_set_limits(fer_server *server, uint32_t max_channe
  * @param finalizer  called once with `user` after the last call, also when this call fails; may be NULL.
  * Ownership: `user` is the library's until `finalizer` is called.
  * Thread: the loop's.
- * Callbacks: may be called from any callback; `cb` may call anything but fer_sync_accept().
+ * Callbacks: may be called from any callback; `cb` may call anything. On a blocking server it runs
+ *            inside of fer_sync_accept(): what it does with that server gives FER_EBUSY, and when it drops
+ *            the last reference fer_sync_accept() gives FER_ECLOSED.
  * @return FER_OK; FER_EINVAL; FER_EBUSY while another thread is in a call on a blocking server;
  *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
  * Seed: none.

@@ -170,8 +170,9 @@ FER_API fer_status fer_sync_listen(const char *address, const fer_channel_option
  * Ownership: the caller owns one reference.
  * Thread: any, one at a time.
  * Callbacks: may be called from any callback, which then waits.
- * @return FER_OK; FER_ETIMEDOUT; FER_EINTR; FER_EMFILE; FER_ENFILE; FER_ENOMEM; FER_EINVAL;
- *         FER_ENOTSUP on a server that is on a loop; FER_EBUSY; FER_ECLOSED; FER_EFORK.
+ * @return FER_OK; FER_ETIMEDOUT; FER_EINTR; FER_EMFILE; FER_ENFILE; FER_ENOMEM; FER_ECALLBACK when the
+ *         fer_server_allow_cb gave that; FER_EINVAL; FER_ENOTSUP on a server that is on a loop; FER_EBUSY;
+ *         FER_ECLOSED; FER_EFORK.
  * Seed: none.
  */
 FER_API fer_status fer_sync_accept(fer_server *server, int64_t timeout_ms, fer_channel **channel);

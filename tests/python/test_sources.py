@@ -31,6 +31,7 @@ WAITS = {
     "fer_sync_receive",
     "fer_sync_close",
     "fer_sync_accept",
+    "fer_sync_parent",
 }
 NOT_WRAPPED = {
     "fer_channel_pair",
@@ -93,12 +94,12 @@ def test_the_interpreter_is_let_go_where_c_waits_only(wrapper: str) -> None:
 
 def test_every_callback_type_has_one_trampoline_with_one_way_in_and_out() -> None:
     text = "\n".join(path.read_text() for path in HEADERS if path.name != "uv.h")
-    types = set(re.findall(r"typedef void \(\*(fer_\w+)\)", text))
+    types = set(re.findall(r"typedef (?:void|int) \(\*(fer_\w+)\)", text))
     mapped = "\n".join(path.read_text() for path in INTERFACES)
     for name in types:
         assert re.search(rf"\b{name}\b", mapped), f"{name} has no typemap"
     source = (PYTHON_SOURCES / "src" / "trampolines.c").read_text()
-    trampolines = re.findall(r"^void (ferpy_on_\w+)\(", source, re.MULTILINE)
+    trampolines = re.findall(r"^(?:void|int) (ferpy_on_\w+)\(", source, re.MULTILINE)
     # The finalizer has two, for calls and for objects.
     assert len(trampolines) == len(types) + 1
     assert source.count("ferpy_enter(") == source.count("ferpy_leave(") == len(trampolines)

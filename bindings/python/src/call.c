@@ -111,6 +111,27 @@ void ferpy_deliver(fer_loop *loop, ferpy_call *call, PyObject *arguments) {
     deliver(loop, call->callable, arguments);
 }
 
+int ferpy_ask(fer_loop *loop, ferpy_call *call, PyObject *arguments) {
+    PyObject *callable = call->callable;
+    PyObject *result = NULL;
+    int answer = 0;
+
+    Py_INCREF(callable);
+    result = arguments ? PyObject_CallObject(callable, arguments) : NULL;
+    if (result) {
+        answer = (int)PyLong_AsLong(result);
+    }
+    if (PyErr_Occurred()) {
+        answer = 0;
+        ferpy_keep_exception(loop, callable);
+    }
+    ferpy_keep_put_off(loop);
+    Py_XDECREF(result);
+    Py_XDECREF(arguments);
+    Py_DECREF(callable);
+    return answer;
+}
+
 void ferpy_deliver_last(fer_loop *loop, ferpy_call *call, PyObject *arguments) {
     PyObject *callable = call->callable;
 

@@ -118,6 +118,11 @@ void ferpy_deliver(fer_loop *loop, ferpy_call *call, PyObject *arguments);
 /** Free the call, and do as ferpy_deliver() does. */
 void ferpy_deliver_last(fer_loop *loop, ferpy_call *call, PyObject *arguments);
 
+/**
+ * Call with `arguments` as ferpy_deliver() does. The number that the callable answers; 0 when it raised.
+ */
+int ferpy_ask(fer_loop *loop, ferpy_call *call, PyObject *arguments);
+
 /** Note that the interpreter is ending. */
 void ferpy_stop_entering(void);
 
@@ -142,7 +147,8 @@ int ferpy_destination(PyObject *pair, PyObject **held, char **host, uint16_t *po
 
 /* Structures (fields.c). */
 
-typedef enum ferpy_type { FERPY_U32, FERPY_I32, FERPY_U64, FERPY_I64 } ferpy_type;
+/** FERPY_BYTES: a pointer, and a size_t right after it. They are of the bytes object in the dict, which lives as long. */
+typedef enum ferpy_type { FERPY_U32, FERPY_I32, FERPY_U64, FERPY_I64, FERPY_BYTES } ferpy_type;
 
 /** One field of a structure; a NULL name ends a table of them. */
 typedef struct ferpy_field {
@@ -154,6 +160,7 @@ typedef struct ferpy_field {
 extern const ferpy_field ferpy_bind_options_fields[];
 extern const ferpy_field ferpy_channel_options_fields[];
 extern const ferpy_field ferpy_channel_info_fields[];
+extern const ferpy_field ferpy_channel_stats_fields[];
 extern const ferpy_field ferpy_credentials_fields[];
 
 /** Set the fields that `dict` names. */
@@ -191,6 +198,7 @@ void ferpy_on_drain(fer_channel *channel, void *user);
 void ferpy_on_channel_closed(fer_channel *channel, fer_status status, void *user);
 void ferpy_on_server_channel(fer_server *server, fer_status status, fer_channel *channel,
                              void *user);
+int ferpy_on_server_allow(fer_server *server, const fer_credentials *who, void *user);
 void ferpy_on_server_closed(fer_server *server, void *user);
 
 #endif

@@ -25,6 +25,7 @@ const ferpy_field ferpy_channel_options_fields[] = {
     FIELD(fer_channel_options, handshake_timeout_ms, FERPY_I64),
     FIELD(fer_channel_options, close_timeout_ms, FERPY_I64),
     FIELD(fer_channel_options, frame_timeout_ms, FERPY_I64),
+    FIELD(fer_channel_options, secret, FERPY_BYTES),
     FIELD_END,
 };
 
@@ -37,6 +38,18 @@ const ferpy_field ferpy_channel_info_fields[] = {
     FIELD(fer_channel_info, peer_max_handles, FERPY_U32),
     FIELD(fer_channel_info, queued, FERPY_U64),
     FIELD(fer_channel_info, high_water, FERPY_U64),
+    FIELD_END,
+};
+
+const ferpy_field ferpy_channel_stats_fields[] = {
+    FIELD(fer_channel_stats, messages_in, FERPY_U64),
+    FIELD(fer_channel_stats, messages_out, FERPY_U64),
+    FIELD(fer_channel_stats, bytes_in, FERPY_U64),
+    FIELD(fer_channel_stats, bytes_out, FERPY_U64),
+    FIELD(fer_channel_stats, handles_in, FERPY_U64),
+    FIELD(fer_channel_stats, handles_out, FERPY_U64),
+    FIELD(fer_channel_stats, queued, FERPY_U64),
+    FIELD(fer_channel_stats, high_water_hits, FERPY_U64),
     FIELD_END,
 };
 
@@ -83,9 +96,26 @@ static int set_signed(void *place, const ferpy_field *field, PyObject *value) {
     return 0;
 }
 
+_Static_assert(offsetof(fer_channel_options, secret_size) ==
+                   offsetof(fer_channel_options, secret) + sizeof(void *),
+               "a FERPY_BYTES field is a pointer with its size after it");
+
+static int set_bytes(void *place, const ferpy_field *field, PyObject *value) {
+    if (!PyBytes_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "%s must be bytes", field->name);
+        return -1;
+    }
+    *(const void **)place = PyBytes_AsString(value);
+    *(size_t *)((char *)place + sizeof(void *)) = (size_t)PyBytes_Size(value);
+    return 0;
+}
+
 static int set_field(void *structure, const ferpy_field *field, PyObject *value) {
     void *place = (char *)structure + field->offset;
 
+    if (field->type == FERPY_BYTES) {
+        return set_bytes(place, field, value);
+    }
     if (!PyLong_Check(value)) {
         PyErr_Format(PyExc_TypeError, "%s must be an int", field->name);
         return -1;
@@ -131,9 +161,11 @@ static PyObject *get_field(const void *structure, const ferpy_field *field) {
     case FERPY_U32: return PyLong_FromUnsignedLong(*(const uint32_t *)place);
     case FERPY_I32: return PyLong_FromLong(*(const int32_t *)place);
     case FERPY_U64: return PyLong_FromUnsignedLongLong(*(const uint64_t *)place);
-    case FERPY_I64: break;
+    case FERPY_I64: return PyLong_FromLongLong(*(const int64_t *)place);
+    case FERPY_BYTES: break; /* only ever goes in */
     }
-    return PyLong_FromLongLong(*(const int64_t *)place);
+    PyErr_Format(PyExc_SystemError, "%s is never told", field->name);
+    return NULL;
 }
 
 PyObject *ferpy_dict(const void *structure, const ferpy_field *fields) {

@@ -209,6 +209,19 @@ void ferpy_on_server_channel(fer_server *server, fer_status status, fer_channel 
     ferpy_leave(gil);
 }
 
+/* A client is turned away when nobody can be asked. */
+int ferpy_on_server_allow(fer_server *server, const fer_credentials *who, void *user) {
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return 0;
+    }
+    PyObject *facts = ferpy_dict(who, ferpy_credentials_fields);
+    int answer =
+        ferpy_ask(fer_server_loop(server), user, facts ? Py_BuildValue("(N)", facts) : NULL);
+    ferpy_leave(gil);
+    return answer;
+}
+
 void ferpy_on_server_closed(fer_server *server, void *user) {
     PyGILState_STATE gil;
     if (!ferpy_enter(&gil)) {

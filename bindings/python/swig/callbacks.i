@@ -56,3 +56,4 @@
 %ferpy_registered(fer_messages_cb, ferpy_on_messages)
 %ferpy_registered(fer_drain_cb, ferpy_on_drain)
 %ferpy_registered(fer_server_channel_cb, ferpy_on_server_channel)
+%ferpy_registered(fer_server_allow_cb, ferpy_on_server_allow)

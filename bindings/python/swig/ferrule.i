@@ -23,6 +23,7 @@
 %thread fer_sync_receive;
 %thread fer_sync_close;
 %thread fer_sync_accept;
+%thread fer_sync_parent;
 
 %include "status.i"
 %include "pointers.i"
@@ -45,5 +46,6 @@
 %include "ferrule/channel.h"
 %include "ferrule/server.h"
 %include "ferrule/sync.h"
+%include "ferrule/parent.h"
 
 %include "helpers.h"

@@ -10,7 +10,7 @@
     Py_XDECREF(held$argnum);
 }
 
-%apply const char *host { const char *group, const char *local };
+%apply const char *host { const char *group, const char *local, const char *name };
 
 /* The one comes before the other, so that the port finds the host as the result. */
 %typemap(in, numinputs=0) char host[ANY] (char text[$1_dim0]) {

@@ -30,4 +30,5 @@
 %ferpy_options(fer_bind_options, FER_BIND_OPTIONS_INIT, ferpy_bind_options_fields)
 %ferpy_options(fer_channel_options, FER_CHANNEL_OPTIONS_INIT, ferpy_channel_options_fields)
 %ferpy_facts(fer_channel_info, info, FER_CHANNEL_INFO_INIT, ferpy_channel_info_fields)
+%ferpy_facts(fer_channel_stats, stats, FER_CHANNEL_STATS_INIT, ferpy_channel_stats_fields)
 %ferpy_facts(fer_credentials, who, FER_CREDENTIALS_INIT, ferpy_credentials_fields)

@@ -84,9 +84,6 @@ size_t fer__mem_live(void) {
 fer_status fer__mem_set_allocator(const fer_allocator *allocator) {
     if (allocator == NULL)
         allocator = &default_allocator;
-    else if (allocator->struct_size < sizeof *allocator)
-        return fer__fail(FER_EINVAL, "fer_allocator: struct_size is %lu, at least %lu is needed",
-                         (unsigned long)allocator->struct_size, (unsigned long)sizeof *allocator);
     else if (allocator->flags != 0)
         return fer__fail(FER_EINVAL, "fer_allocator: unknown flag in 0x%lx",
                          (unsigned long)allocator->flags);

@@ -19,6 +19,7 @@
 #include "ferrule/stream.h"
 #include "ferrule/sync.h"
 #include "ferrule/tcp.h"
+#include "ferrule/timer.h"
 #include "ferrule/types.h"
 #include "ferrule/udp.h"
 #include "ferrule/version.h"

@@ -128,10 +128,13 @@ fer_status fer__os_make_directory(char *path, size_t room);
 void fer__os_remove_directory(const char *path);
 
 /**
- * Open a FIFO for reading, without waiting for a writer. FER_EADDRINUSE when somebody else of this library
- * reads it; otherwise as fer__os_make_fifo().
+ * Open a FIFO for reading, without waiting for a writer. FER_EADDRINUSE when somebody else reads it;
+ * otherwise as fer__os_make_fifo().
  */
 fer_status fer__os_open_reader(const char *path, fer__fd *fd);
+
+/** Whether somebody reads the FIFO. */
+int fer__os_is_fifo_read(const char *path);
 
 /** Open a FIFO for writing. FER_ECONNREFUSED when nobody reads it; otherwise as fer__os_make_fifo(). */
 fer_status fer__os_open_writer(const char *path, fer__fd *fd);

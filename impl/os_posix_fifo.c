@@ -117,26 +117,34 @@ static fer_status open_end(const char *path, int how, fer__fd *fd) {
     return status;
 }
 
-static fer_status is_read(const char *path) {
-    return fer__fail(FER_EADDRINUSE, "somebody else reads %.*s", SHOWN(path));
+static int is_read(const char *path) {
+    fer__fd fd = FER__NO_FD;
+    if (open_end(path, O_WRONLY, &fd) != FER_OK)
+        return 0;
+    close(fd);
+    return 1;
 }
 
-/* Two readers would each get a part of the bytes. One that is there already shows in that somebody could write;
- * of two that come at the same time, one gets the lock. */
+int fer__os_is_fifo_read(const char *path) {
+    int saved = errno;
+    int yes = is_read(path);
+    errno = saved;
+    return yes;
+}
+
+/* Two readers would each get a part of the bytes. One that is there already shows in that somebody could
+ * write; of two that come at the same time, one gets the lock. */
 static fer_status open_reader(const char *path, fer__fd *fd) {
-    fer_status status = open_end(path, O_WRONLY, fd);
-    if (status == FER_OK) {
+    int is_free = !is_read(path);
+    fer_status status = is_free ? open_end(path, O_RDONLY, fd) : FER_OK;
+    if (is_free && status == FER_OK && flock(*fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         close(*fd);
-        *fd = FER__NO_FD;
-        return is_read(path);
+        is_free = 0;
     }
-    status = open_end(path, O_RDONLY, fd);
-    if (status == FER_OK && flock(*fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        close(*fd);
-        *fd = FER__NO_FD;
-        return is_read(path);
-    }
-    return status;
+    if (is_free)
+        return status;
+    *fd = FER__NO_FD;
+    return fer__fail(FER_EADDRINUSE, "somebody else reads %.*s", SHOWN(path));
 }
 
 fer_status fer__os_open_reader(const char *path, fer__fd *fd) {

@@ -99,8 +99,10 @@ static void on_opened(fer_channel *channel, fer_status status, void *user) {
     /* Others may have said hello first. */
     if (open && status == FER_OK)
         status = check_room(server);
-    if (open && server->fifos != NULL)
+    if (open && server->fifos != NULL) {
         server->fifos->failed = status != FER_OK;
+        server->fifos->again = 1;
+    }
     if (status == FER_OK && open)
         know(server, channel);
     if (open && server->fifos != NULL && status == FER_OK)
@@ -209,8 +211,8 @@ fer_status fer__server_await(fer_server *server) {
     /* Until on_opened(). */
     fer__object_hold(&server->object);
     server->half_open_count++;
-    status = fer__channel_await(server->object.loop, &place, &server->options, on_opened, server,
-                                &channel);
+    status = fer__channel_await(server->object.loop, &place, fifos->again, &server->options,
+                                on_opened, server, &channel);
     if (status != FER_OK) {
         fer__place_free(&place);
         server->half_open_count--;

@@ -17,6 +17,7 @@ typedef struct fer__fifos {
     fer__made write_made;
     uint8_t busy;        /**< a client is waited for, or its channel is not closed yet */
     uint8_t failed;      /**< the last one did not come to be a channel */
+    uint8_t again;       /**< there was a client */
     fer__deadline retry; /**< then the next is waited for with a pause */
     fer_server *server;
 } fer__fifos;

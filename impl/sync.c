@@ -131,6 +131,9 @@ fer_status fer__sync_connect(const char *address, const fer_channel_options *opt
         fer__detail detail;
         /* The user's callback data is on this stack: it must not be told later. */
         fer__detail_keep(&detail);
+        /* Nobody could tell else whether a descriptor that was given is still open. */
+        if (channel->io.keep_mode)
+            channel->io.fd = FER__NO_FD;
         drop(channel);
         return fer__fail_kept(status, &detail);
     }

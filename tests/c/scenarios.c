@@ -1,4 +1,4 @@
-/* Whole uses of the library, for the tests of failures: on loops. */
+/* Whole uses of the library, for the tests of failures: loops and pipes. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1
 #endif
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scenarios_channel.h"
 #include "scenarios_sync.h"
 
 #define MIB ((size_t)1 << 20)
@@ -19,18 +20,13 @@ int failed(outcome *to, fer_status status) {
     return status != FER_OK;
 }
 
-/* Step the loop until one of the flags is set. */
-static void wait_for(fer_loop *loop, const int *one, const int *other) {
+void wait_for(fer_loop *loop, const int *one, const int *other) {
     const int64_t end = now_ms() + HARNESS_PATIENCE_MS;
     while (!*one && !*other) {
         assert_int_equal(fer_loop_step(loop, 1000), FER_OK);
         if (now_ms() > end)
             fail_msg("neither an end nor a failure came");
     }
-}
-
-static int count_of(size_t count, size_t least) {
-    return count >= least;
 }
 
 /* Posts, and pipes. */
@@ -160,157 +156,22 @@ static void use_pipes(outcome *to) {
     free(data);
 }
 
-/* Channels. */
-
-enum { MESSAGES = 220 };
-
-typedef struct chat {
-    outcome *to;
-    const fer_channel_options *options;
-    fer_loop *loop;
-    fer_server *server;
-    fer_channel *client;
-    fer_channel *served;
-    int came;
-    noted connected;
-    noted sent[MESSAGES];
-    int accepted[MESSAGES];
-    size_t sizes[MESSAGES];
-    size_t count; /* of messages that were accepted */
-    noted closed[2];
-    inbox box;
-    int ended;
-} chat;
-
-static void on_messages(fer_channel *channel, fer_status status, const fer_message *messages,
-                        size_t count, void *user) {
-    chat *all = user;
-    inbox_messages(channel, status, messages, count, &all->box);
-    all->ended = status != FER_OK;
-    if (status != FER_OK && status != FER_EOF)
-        (void)failed(all->to, status);
-}
-
-static void on_channel(fer_server *server, fer_status status, fer_channel *channel, void *user) {
-    chat *all = user;
-    assert_non_null(server);
-    all->came = 1;
-    if (failed(all->to, status))
-        return;
-    all->served = channel;
-    (void)failed(all->to, fer_channel_receive(channel, on_messages, all, NULL));
-}
-
-static void open_channels(chat *all) {
-    if (failed(all->to, fer_server_listen(all->loop, address_of("c"), all->options, on_channel, all,
-                                          NULL, &all->server)) ||
-        failed(all->to, fer_channel_connect(all->loop, address_of("c"), all->options,
-                                            note_connected, &all->connected, &all->client)))
-        return;
-    wait_for(all->loop, &all->connected.calls, &all->connected.calls);
-    if (!failed(all->to, all->connected.status))
-        wait_for(all->loop, &all->came, &all->came);
-}
-
-/* Sizes that need blocks, bodies that grow, and lists that grow; in one turn and in several. */
-static size_t size_of(int i) {
-    if (i % 55 == 0)
-        return 300000;
-    return i % 50 == 3 ? 20000 : (size_t)i % 90 + 1;
-}
-
-static void send_messages(chat *all, const uint8_t *data) {
-    fer_bytes parts[40];
-    for (int i = 0; i < MESSAGES; i++) {
-        const size_t size = size_of(i);
-        size_t pieces = i % 20 == 11 && size > 40 ? 40 : 1;
-        for (size_t at = 0; at < pieces; at++)
-            parts[at] = piece(data + i + at, at + 1 < pieces ? 1 : size - at);
-        fer_status status = fer_channel_send(all->client, parts, pieces, NULL, 0,
-                                             i % 2 ? note_sent : NULL, &all->sent[i]);
-        all->accepted[i] = status == FER_OK;
-        if (!failed(all->to, status))
-            all->sizes[all->count++] = (size_t)i;
-        if (i % 100 == 99)
-            assert_int_equal(fer_loop_step(all->loop, 0), FER_OK);
-    }
-}
-
-static void close_end(chat *all, fer_channel *channel, noted *closed) {
-    if (failed(all->to, fer_channel_close(channel, note_closed, closed))) {
-        assert_int_equal(fer_channel_close(channel, NULL, NULL), FER_OK);
-        closed->calls = -1;
-    }
-}
-
-static void check_messages(const chat *all, const uint8_t *data) {
-    size_t at = 0;
-    assert_true(all->box.count <= all->count);
-    for (size_t i = 0; i < all->box.count; i++) {
-        const size_t number = all->sizes[i];
-        assert_int_equal(all->box.sizes[i], size_of((int)number));
-        assert_memory_equal(all->box.bytes + at, data + number, all->box.sizes[i]);
-        at += all->box.sizes[i];
-    }
-    /* A goodbye means that nothing is missing; the plain wire does not tell it from another end. */
-    if (all->options->wire == FER_WIRE_NATIVE && all->box.end.calls == 1 &&
-        all->box.end.status == FER_EOF)
-        assert_int_equal(all->box.count, all->count);
-    for (int i = 0; i < MESSAGES; i++)
-        assert_int_equal(all->sent[i].calls, i % 2 && all->accepted[i]);
-}
-
-static void use_channels(outcome *to, const fer_channel_options *options) {
-    static chat all;
-    uint8_t *data = filled(300000 + MESSAGES, 2);
-    memset(&all, 0, sizeof all);
-    all.to = to;
-    all.options = options;
-    if (failed(to, fer_loop_new(&all.loop))) {
-        free(data);
-        return;
-    }
-    open_channels(&all);
-    if (all.served != NULL && to->status == FER_OK) {
-        send_messages(&all, data);
-        close_end(&all, all.client, &all.closed[0]);
-        /* Closing may have failed with what was to be sent. */
-        wait_for(all.loop, &all.ended, &all.ended);
-        close_end(&all, all.served, &all.closed[1]);
-        for (int i = 0; i < 2; i++) {
-            wait_for(all.loop, &all.closed[i].calls, &all.closed[i].calls);
-            if (all.closed[i].calls > 0)
-                (void)failed(to, all.closed[i].status);
-        }
-    }
-    fer_channel_unref(all.client);
-    fer_channel_unref(all.served);
-    fer_server_unref(all.server);
-    end_loop(all.loop);
-    check_messages(&all, data);
-    to->complete = to->status == FER_OK && count_of(all.box.count, MESSAGES);
-    inbox_free(&all.box);
-    free(data);
-}
-
-static void use_native_channels(outcome *to) {
-    fer_channel_options native = options_of(FER_WIRE_NATIVE);
-    /* A HELLO that could not be sent is missed by the peer in this time. */
-    native.handshake_timeout_ms = 1000;
-    use_channels(to, &native);
-}
-
-static void use_plain_channels(outcome *to) {
-    const fer_channel_options plain = options_of(FER_WIRE_PLAIN);
-    use_channels(to, &plain);
-}
-
 const scenario scenarios[] = {
     {"a loop", use_a_loop},
     {"pipes", use_pipes},
     {"native channels", use_native_channels},
     {"plain channels", use_plain_channels},
+    {"native channels on FIFOs", use_native_channels_on_fifos},
+    {"plain channels on FIFOs", use_plain_channels_on_fifos},
+    {"a server with FIFOs of its own", use_own_fifos},
+    {"native channels on TCP", use_native_channels_on_tcp},
+    {"plain channels on TCP", use_plain_channels_on_tcp},
+    {"channels on descriptors", use_descriptors},
+    {"a pair of channels", use_a_pair},
+    {"messages with handles", use_handles},
     {"a blocking client", use_a_blocking_client},
     {"a blocking server", use_a_blocking_server},
+    {"a blocking client on FIFOs", use_a_blocking_client_on_fifos},
+    {"blocking messages with handles", use_blocking_handles},
     {NULL, NULL},
 };

@@ -25,4 +25,12 @@ typedef struct scenario {
 /** Ends with an entry without a name. */
 extern const scenario scenarios[];
 
+/* For the scenarios. */
+
+/** Note a failure. Returns whether there was one. */
+int failed(outcome *to, fer_status status);
+
+/** Step the loop until one of the flags is set. */
+void wait_for(fer_loop *loop, const int *one, const int *other);
+
 #endif

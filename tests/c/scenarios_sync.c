@@ -5,18 +5,35 @@
 
 #include "scenarios_sync.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
 
 /* As much as there is, into a buffer with enough room. */
 static size_t read_some(int fd, uint8_t *to, size_t size) {
-    ssize_t got = recv(fd, to, size, MSG_DONTWAIT);
+    ssize_t got = read(fd, to, size);
     return got > 0 ? (size_t)got : 0;
+}
+
+/* As raw_send(), also on a FIFO. */
+static void put(int fd, const void *data, size_t size) {
+    const char *at = data;
+    while (size > 0) {
+        ssize_t written = write(fd, at, size);
+        assert_true(written >= 0 || errno == EAGAIN);
+        if (written < 0)
+            raw_wait(fd, POLLOUT);
+        else
+            at += written;
+        size -= written < 0 ? 0 : (size_t)written;
+    }
 }
 
 /* More than the kernel takes: sent with the time running out, and flushed while the peer reads. */
@@ -57,7 +74,7 @@ static void receive_all(outcome *to, fer_channel *channel, int peer) {
     uint8_t *data = filled(LARGE, 2);
     fer_message message;
     for (int i = 0; i < SMALL; i++)
-        raw_send(peer, "\0\0\0\1m", 5);
+        put(peer, "\0\0\0\1m", 5);
     for (int i = 0; i < SMALL; i++) {
         if (failed(to, receive(channel, &message))) {
             free(data);
@@ -65,14 +82,15 @@ static void receive_all(outcome *to, fer_channel *channel, int peer) {
         }
         assert_int_equal(message.size, 1);
     }
-    /* The pieces go one by one, each when the one before has been read. */
-    raw_send(peer, "\0\3\15\100", 4);
-    for (size_t at = 0; at < LARGE; at += 50000) {
-        raw_send(peer, data + at, 50000);
-        fer_status status = at + 50000 < LARGE ? fer_sync_receive(channel, 0, &message)
-                                               : receive(channel, &message);
-        if (status != FER_ETIMEDOUT && status != FER_EINTR && failed(to, status))
-            break;
+    /* In pieces, as there is room for them. */
+    put(peer, "\0\3\15\100", 4);
+    for (size_t at = 0; at < LARGE && to->status == FER_OK;) {
+        ssize_t written = write(peer, data + at, LARGE - at < 50000 ? LARGE - at : 50000);
+        at += written > 0 ? (size_t)written : 0;
+        fer_status status =
+            at < LARGE ? fer_sync_receive(channel, 0, &message) : receive(channel, &message);
+        if (status != FER_ETIMEDOUT && status != FER_EINTR)
+            (void)failed(to, status);
     }
     if (to->status == FER_OK) {
         assert_int_equal(message.size, LARGE);
@@ -89,29 +107,59 @@ static fer_status close_it(fer_channel *channel) {
     return status;
 }
 
-void use_a_blocking_client(outcome *to) {
+/* Sends to the one, and receives from the other. */
+static void talk_to(outcome *to, fer_channel *channel, int reader, int writer) {
+    send_large(to, channel, reader);
+    if (to->status == FER_OK)
+        receive_all(to, channel, writer);
+    put(writer, "\0\0\0", 4);
+    (void)failed(to, close_it(channel));
+    fer_channel_unref(channel);
+    to->complete = to->status == FER_OK;
+}
+
+static fer_status connect_to(const char *address, fer_channel **channel) {
     const fer_channel_options plain = options_of(FER_WIRE_PLAIN);
-    fer_channel *channel = NULL;
     fer_status status;
-    int listener = raw_listen(harness_path("b"));
     do {
-        status = fer_sync_connect(address_of("b"), &plain, HARNESS_PATIENCE_MS, &channel);
+        status = fer_sync_connect(address, &plain, HARNESS_PATIENCE_MS, channel);
     } while (status == FER_EINTR);
-    if (failed(to, status)) {
+    return status;
+}
+
+void use_a_blocking_client(outcome *to) {
+    fer_channel *channel = NULL;
+    int listener = raw_listen(harness_path("b"));
+    if (failed(to, connect_to(address_of("b"), &channel))) {
         assert_null(channel);
     } else {
         int peer = raw_accept(listener);
-        send_large(to, channel, peer);
-        if (to->status == FER_OK)
-            receive_all(to, channel, peer);
-        raw_send(peer, "\0\0\0", 4);
-        (void)failed(to, close_it(channel));
-        fer_channel_unref(channel);
-        to->complete = to->status == FER_OK;
+        talk_to(to, channel, peer, peer);
         raw_close(peer);
     }
     raw_close(listener);
     assert_int_equal(unlink(harness_path("b")), 0);
+}
+
+void use_a_blocking_client_on_fifos(outcome *to) {
+    char address[256];
+    fer_channel *channel = NULL;
+    assert_int_equal(mkfifo(harness_path("in"), 0600), 0);
+    assert_int_equal(mkfifo(harness_path("out"), 0600), 0);
+    snprintf(address, sizeof address, "fifo:%s,%s", harness_path("in"), harness_path("out"));
+    int reader = open(harness_path("out"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(reader >= 0);
+    if (failed(to, connect_to(address, &channel))) {
+        assert_null(channel);
+    } else {
+        int writer = open(harness_path("in"), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        assert_true(writer >= 0);
+        talk_to(to, channel, reader, writer);
+        raw_close(writer);
+    }
+    raw_close(reader);
+    assert_int_equal(unlink(harness_path("in")), 0);
+    assert_int_equal(unlink(harness_path("out")), 0);
 }
 
 void use_a_blocking_server(outcome *to) {

@@ -6,10 +6,8 @@
 
 #include "scenarios.h"
 
-/** Note a failure. Returns whether there was one. */
-int failed(outcome *to, fer_status status);
-
 void use_a_blocking_client(outcome *to);
 void use_a_blocking_server(outcome *to);
+void use_a_blocking_client_on_fifos(outcome *to);
 
 #endif

@@ -6,10 +6,17 @@
 #include "system_calls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 
 #include <uv.h>
 
@@ -89,9 +96,40 @@ static void shorten(struct msghdr *message, struct iovec *parts) {
     type __wrap_##name parameters;      \
     type __wrap_##name parameters
 
+/** What is to be transferred of the pieces, if that is hit; -1 when it fails. Else `parts` unchanged. */
+static int limit(int call, const struct iovec **parts, int *count, struct iovec *room) {
+    struct msghdr message;
+    if (!is_hit(call))
+        return 0;
+    if (present.error != 0) {
+        errno = present.error;
+        return -1;
+    }
+    memset(&message, 0, sizeof message);
+    message.msg_iov = (struct iovec *)(uintptr_t)*parts;
+    message.msg_iovlen = (size_t)*count;
+    shorten(&message, room);
+    *parts = room;
+    *count = (int)message.msg_iovlen;
+    return 0;
+}
+
+WRAPPED(ssize_t, readv, (int fd, const struct iovec *parts, int count)) {
+    struct iovec room[MOST_PARTS];
+    return limit(CALL_readv, &parts, &count, room) != 0 ? -1 : __real_readv(fd, parts, count);
+}
+
+WRAPPED(ssize_t, writev, (int fd, const struct iovec *parts, int count)) {
+    struct iovec room[MOST_PARTS];
+    return limit(CALL_writev, &parts, &count, room) != 0 ? -1 : __real_writev(fd, parts, count);
+}
+
 WRAPPED(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags)) {
     struct iovec parts[MOST_PARTS];
     struct msghdr shorter = *message;
+    /* A raw peer of the tests, which waits. */
+    if ((flags & MSG_DONTWAIT) == 0)
+        return __real_sendmsg(fd, message, flags);
     if (atomic_load(&watching)) {
         memset(sent_from, 0, sizeof sent_from);
         for (size_t i = 0; i < (size_t)message->msg_iovlen && i < 8; i++)
@@ -154,6 +192,48 @@ WRAPPED(int, setsockopt, (int fd, int level, int name, const void *value, sockle
 
 WRAPPED(int, poll, (struct pollfd * fds, nfds_t count, int timeout)) {
     return fails(CALL_poll) ? -1 : __real_poll(fds, count, timeout);
+}
+
+WRAPPED(int, open, (const char *path, int flags, ...)) {
+    va_list more;
+    va_start(more, flags);
+    mode_t mode = (flags & O_CREAT) != 0 ? (mode_t)va_arg(more, int) : 0;
+    va_end(more);
+    return fails(CALL_open) ? -1 : __real_open(path, flags, mode);
+}
+
+WRAPPED(int, mkfifo, (const char *path, mode_t mode)) {
+    return fails(CALL_mkfifo) ? -1 : __real_mkfifo(path, mode);
+}
+
+WRAPPED(char *, mkdtemp, (char *path)) {
+    return fails(CALL_mkdtemp) ? NULL : __real_mkdtemp(path);
+}
+
+WRAPPED(int, flock, (int fd, int how)) {
+    return fails(CALL_flock) ? -1 : __real_flock(fd, how);
+}
+
+WRAPPED(int, fstat, (int fd, struct stat *info)) {
+    return fails(CALL_fstat) ? -1 : __real_fstat(fd, info);
+}
+
+/* Those of the library are closed on exec from the first moment. */
+WRAPPED(int, socketpair, (int domain, int type, int protocol, int fds[2])) {
+    if ((type & SOCK_CLOEXEC) != 0 && fails(CALL_socketpair))
+        return -1;
+    return __real_socketpair(domain, type, protocol, fds);
+}
+
+/* Only where it makes a descriptor. */
+WRAPPED(int, fcntl, (int fd, int command, ...)) {
+    va_list more;
+    va_start(more, command);
+    long argument = va_arg(more, long);
+    va_end(more);
+    if (command == F_DUPFD_CLOEXEC && fails(CALL_fcntl))
+        return -1;
+    return __real_fcntl(fd, command, argument);
 }
 
 /* Those of libuv give the error, and not by errno. */

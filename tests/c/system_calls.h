@@ -21,6 +21,15 @@
     X(shutdown)         \
     X(setsockopt)       \
     X(poll)             \
+    X(readv)            \
+    X(writev)           \
+    X(open)             \
+    X(mkfifo)           \
+    X(mkdtemp)          \
+    X(flock)            \
+    X(fstat)            \
+    X(socketpair)       \
+    X(fcntl)            \
     X(uv_loop_init)     \
     X(uv_mutex_init)    \
     X(uv_async_init)    \

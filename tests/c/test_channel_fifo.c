@@ -288,16 +288,21 @@ static void keep(fer_server *server, fer_status status, fer_channel *channel, vo
 }
 
 /* A client comes. */
-static fer_channel *come(fer_loop *loop, const char *address, keeper *to) {
+static fer_channel *come_with(fer_loop *loop, const char *address,
+                              const fer_channel_options *options, keeper *to) {
     noted connected = {0};
     fer_channel *channel = NULL;
     to->taken.calls = 0;
-    assert_int_equal(fer_channel_connect(loop, address, NULL, note_connected, &connected, &channel),
-                     FER_OK);
+    assert_int_equal(
+        fer_channel_connect(loop, address, options, note_connected, &connected, &channel), FER_OK);
     harness_run_until(loop, &connected.calls);
     assert_int_equal(connected.status, FER_OK);
     harness_run_until(loop, &to->taken.calls);
     return channel;
+}
+
+static fer_channel *come(fer_loop *loop, const char *address, keeper *to) {
+    return come_with(loop, address, NULL, to);
 }
 
 /* Both sides say goodbye. */
@@ -365,6 +370,39 @@ static void a_client_may_vanish(void **state) {
     harness_run_until(loop, &to.trouble.calls);
     assert_int_equal(to.trouble.status, FER_ECONNRESET);
     go(loop, come(loop, fifos("out", "in"), &to), &to);
+    fer_server_unref(server);
+    end_loop(loop);
+}
+
+/* A client of a process that is slow to see that the server has closed its channel is not the next one. */
+static void a_client_comes_only_once(void **state) {
+    (void)state;
+    const fer_channel_options options = options_of(FER_WIRE_PLAIN);
+    fer_loop *loop = NULL;
+    fer_server *server = NULL;
+    keeper to = {0};
+    assert_int_equal(fer_loop_new(&loop), FER_OK);
+    assert_int_equal(
+        fer_server_listen(loop, fifos("in", "out"), &options, keep, &to, NULL, &server), FER_OK);
+    int reader = open(harness_path("out"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    int writer = open(harness_path("in"), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(reader >= 0 && writer >= 0);
+    harness_run_until(loop, &to.taken.calls);
+    /* A half of a message: what follows is no beginning of one. */
+    assert_int_equal(write(writer, "\0\0\0\4ab", 6), 6);
+    assert_int_equal(fer_channel_abort(to.served), FER_OK);
+    fer_channel_unref(to.served);
+    to.served = NULL;
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(fer_loop_step(loop, 1), FER_OK);
+    assert_int_equal(to.taken.calls, 1);
+    /* It sees the end, as it should, and makes room. */
+    uint8_t byte;
+    assert_int_equal(read(reader, &byte, 1), 0);
+    raw_close(writer);
+    raw_close(reader);
+    to.taken.calls = 0;
+    go(loop, come_with(loop, fifos("out", "in"), &options, &to), &to);
     fer_server_unref(server);
     end_loop(loop);
 }
@@ -481,6 +519,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(what_another_user_made_is_refused),
         HARNESS_TEST(a_fifo_that_became_a_file_is_told_of),
         HARNESS_TEST(a_client_may_vanish),
+        HARNESS_TEST(a_client_comes_only_once),
         HARNESS_TEST(a_server_without_memory_tries_again),
         HARNESS_TEST(no_signal_comes_of_a_reader_that_died),
     };

@@ -29,7 +29,8 @@ FER_BEGIN_DECLS
  * @param options       or NULL for the defaults.
  * @param timeout_ms    limit for the whole, beside those of `options`.
  * @param[out] channel  receives the channel; NULL after an error.
- * Ownership: the caller owns one reference; end with fer_sync_close() and fer_channel_unref().
+ * Ownership: the caller owns one reference; end with fer_sync_close() and fer_channel_unref(). The
+ *            descriptor of an `fd:` address is the channel's after FER_OK, and the caller's otherwise.
  * Thread: any.
  * Callbacks: may be called from any callback, which then waits.
  * @return FER_OK; FER_ETIMEDOUT; FER_EINTR (nothing is left behind); otherwise what

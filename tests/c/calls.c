@@ -73,6 +73,11 @@ static fer_status connect_channel(objects *o) {
                                &made);
 }
 
+static fer_status pair_channels(objects *o) {
+    fer_channel *made[2] = {NULL, NULL};
+    return fer_channel_pair(o->loop, NULL, note_connected, &o->unexpected, made);
+}
+
 static void on_channel(fer_server *server, fer_status status, fer_channel *channel, void *user) {
     (void)server;
     fer_channel_unref(channel);
@@ -191,6 +196,40 @@ static fer_status send_message(objects *o) {
     return fer_channel_send(o->channel, &text, 1, NULL, 0, note_sent, &o->unexpected);
 }
 
+static const fer_fd input[] = {0};
+
+static fer_status send_fds(objects *o) {
+    return fer_channel_send_fds(o->channel, &text, 1, input, 1, note_sent, &o->unexpected);
+}
+
+static fer_status cork(objects *o) {
+    return fer_channel_cork(o->channel);
+}
+
+static fer_status uncork(objects *o) {
+    return fer_channel_uncork(o->channel);
+}
+
+static fer_status unsent(objects *o) {
+    uint64_t bytes;
+    return fer_channel_unsent(o->channel, &bytes);
+}
+
+/* A message of nobody: whose channel may not be used is told that first. */
+static const fer_message message_of_nobody = {"text", 4, NULL, 0};
+
+static fer_status take_handle(objects *o) {
+    fer_handle *handle = NULL;
+    return fer_message_take(o->channel, &message_of_nobody, 0, &handle);
+}
+
+/* That there is no such message is all that can be wrong with it. */
+static fer_status take_fd(objects *o) {
+    fer_fd taken;
+    fer_status status = fer_message_take_fd(o->channel, &message_of_nobody, 0, &taken);
+    return status == FER_EINVAL && o->channel != NULL ? FER_OK : status;
+}
+
 static fer_status on_drain(objects *o) {
     return fer_channel_on_drain(o->channel, note_drain, &o->finalized, note_finalized);
 }
@@ -238,6 +277,10 @@ static fer_status sync_send(objects *o) {
     return fer_sync_send(o->blocking, &text, 1, 0);
 }
 
+static fer_status sync_send_fds(objects *o) {
+    return fer_sync_send_fds(o->blocking, &text, 1, input, 1, 0);
+}
+
 static fer_status sync_flush(objects *o) {
     return fer_sync_flush(o->blocking, 0);
 }
@@ -282,6 +325,7 @@ const call calls[] = {
     {"fer_loop_step", CALL_LOOP, 0, step},
     {"fer_pipe_new", CALL_LOOP, 0, new_pipe},
     {"fer_channel_connect", CALL_LOOP, 0, connect_channel},
+    {"fer_channel_pair", CALL_LOOP, 0, pair_channels},
     {"fer_server_listen", CALL_LOOP, REGISTERS, listen_server},
     {"fer_handle_hold_loop", CALL_PIPE, 0, hold_loop_handle},
     {"fer_handle_fileno", CALL_PIPE, 0, handle_fileno},
@@ -302,6 +346,12 @@ const call calls[] = {
     {"fer_channel_pause", CALL_CHANNEL, 0, pause_channel},
     {"fer_channel_resume", CALL_CHANNEL, 0, resume},
     {"fer_channel_send", CALL_CHANNEL, 0, send_message},
+    {"fer_channel_send_fds", CALL_CHANNEL, 0, send_fds},
+    {"fer_channel_cork", CALL_CHANNEL, 0, cork},
+    {"fer_channel_uncork", CALL_CHANNEL, 0, uncork},
+    {"fer_channel_unsent", CALL_CHANNEL, CLOSED | EVEN, unsent},
+    {"fer_message_take", CALL_CHANNEL, 0, take_handle},
+    {"fer_message_take_fd", CALL_CHANNEL, EVEN, take_fd},
     {"fer_channel_on_drain", CALL_CHANNEL, REGISTERS, on_drain},
     {"fer_channel_get_info", CALL_CHANNEL, EVEN, get_info},
     {"fer_channel_hold_loop", CALL_CHANNEL, 0, hold_loop_channel},
@@ -309,6 +359,7 @@ const call calls[] = {
     {"fer_server_address", CALL_SERVER, EVEN, server_address},
     {"fer_server_hold_loop", CALL_SERVER, 0, hold_loop_server},
     {"fer_sync_send", CALL_BLOCKING, ANY, sync_send},
+    {"fer_sync_send_fds", CALL_BLOCKING, ANY, sync_send_fds},
     {"fer_sync_flush", CALL_BLOCKING, ANY, sync_flush},
     {"fer_sync_receive", CALL_BLOCKING, ANY, sync_receive},
     {"fer_sync_fileno", CALL_BLOCKING, ANY, sync_fileno},

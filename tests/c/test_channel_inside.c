@@ -19,7 +19,11 @@ typedef struct scene {
     noted sent;
 } scene;
 
-static uint8_t large[4 << 20];
+/* More than any kernel takes at once. */
+static uint8_t large[16 << 20];
+
+/* Where the server of a scene is. */
+static const char *place;
 
 static void end_victim(scene *at) {
     fer_channel *channel = *at->victim;
@@ -107,7 +111,7 @@ static void scene_finalized(void *user) {
 static void begin(scene *at, int way, int served) {
     memset(at, 0, sizeof *at);
     at->way = way;
-    duo_open(&at->ends, NULL, NULL);
+    duo_open_at(&at->ends, place != NULL ? place : address_of("s"), NULL, NULL);
     at->victim = served ? &at->ends.served : &at->ends.client;
 }
 
@@ -274,17 +278,22 @@ static void inside_connected(void **state) {
         for (int listens = 0; listens < 2; listens++) {
             scene at;
             fer_channel *made = NULL;
+            const char *where = place != NULL ? place : address_of("s");
+            char address[512] = "pipe:/nowhere";
+            size_t size = sizeof address;
             memset(&at, 0, sizeof at);
             at.way = way;
             at.victim = &at.ends.client;
             assert_int_equal(fer_loop_new(&at.ends.loop), FER_OK);
             if (listens)
-                assert_int_equal(fer_server_listen(at.ends.loop, address_of("s"), NULL, accept_only,
-                                                   &at, NULL, &at.ends.server),
+                assert_int_equal(fer_server_listen(at.ends.loop, where, NULL, accept_only, &at,
+                                                   NULL, &at.ends.server),
                                  FER_OK);
-            assert_int_equal(fer_channel_connect(at.ends.loop, address_of("s"), &options,
-                                                 act_connected, &at, &made),
-                             FER_OK);
+            if (listens)
+                assert_int_equal(fer_server_address(at.ends.server, address, &size), FER_OK);
+            assert_int_equal(
+                fer_channel_connect(at.ends.loop, address, &options, act_connected, &at, &made),
+                FER_OK);
             finish(&at, listens ? FER_OK : FER_ENOENT);
         }
     }
@@ -358,16 +367,55 @@ static void inside_the_callback_of_a_server(void **state) {
     }
 }
 
+/* The same over what is not a pipe. */
+
+#define ELSEWHERE(test)                         \
+    static void test##_on_fifos(void **state) { \
+        place = "fifo:";                        \
+        test(state);                            \
+        place = NULL;                           \
+    }                                           \
+    static void test##_on_tcp(void **state) {   \
+        place = "tcp:127.0.0.1:0";              \
+        test(state);                            \
+        place = NULL;                           \
+    }
+
+ELSEWHERE(inside_messages)
+ELSEWHERE(inside_the_end_of_messages)
+ELSEWHERE(inside_sent)
+ELSEWHERE(inside_drain)
+ELSEWHERE(inside_a_post)
+ELSEWHERE(inside_a_finalizer)
+ELSEWHERE(inside_the_close)
+ELSEWHERE(inside_connected)
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(inside_messages),
+        HARNESS_TEST(inside_messages_on_fifos),
+        HARNESS_TEST(inside_messages_on_tcp),
         HARNESS_TEST(inside_the_end_of_messages),
+        HARNESS_TEST(inside_the_end_of_messages_on_fifos),
+        HARNESS_TEST(inside_the_end_of_messages_on_tcp),
         HARNESS_TEST(inside_sent),
+        HARNESS_TEST(inside_sent_on_fifos),
+        HARNESS_TEST(inside_sent_on_tcp),
         HARNESS_TEST(inside_drain),
+        HARNESS_TEST(inside_drain_on_fifos),
+        HARNESS_TEST(inside_drain_on_tcp),
         HARNESS_TEST(inside_a_post),
+        HARNESS_TEST(inside_a_post_on_fifos),
+        HARNESS_TEST(inside_a_post_on_tcp),
         HARNESS_TEST(inside_a_finalizer),
+        HARNESS_TEST(inside_a_finalizer_on_fifos),
+        HARNESS_TEST(inside_a_finalizer_on_tcp),
         HARNESS_TEST(inside_the_close),
+        HARNESS_TEST(inside_the_close_on_fifos),
+        HARNESS_TEST(inside_the_close_on_tcp),
         HARNESS_TEST(inside_connected),
+        HARNESS_TEST(inside_connected_on_fifos),
+        HARNESS_TEST(inside_connected_on_tcp),
         HARNESS_TEST(inside_the_callback_of_a_server),
     };
     return HARNESS_MAIN("channel_inside", tests, NULL, argc, argv);

@@ -1,6 +1,7 @@
 import ferrule = require('./index.js');
 
 export import Channel = ferrule.Channel;
+export import Child = ferrule.Child;
 export import IpcChannel = ferrule.IpcChannel;
 export import IpcChannelClient = ferrule.IpcChannelClient;
 export import Pipe = ferrule.Pipe;
@@ -8,11 +9,14 @@ export import ReceivedHandle = ferrule.ReceivedHandle;
 export import Server = ferrule.Server;
 export import TCP = ferrule.TCP;
 export import UDP = ferrule.UDP;
+export import activationAddress = ferrule.activationAddress;
 export import connect = ferrule.connect;
 export import listen = ferrule.listen;
 export import makeIpcChannel = ferrule.makeIpcChannel;
 export import makeIpcChannelClient = ferrule.makeIpcChannelClient;
 export import pair = ferrule.pair;
+export import parent = ferrule.parent;
+export import spawn = ferrule.spawn;
 export import version = ferrule.version;
 
 export type Data = ferrule.Data;
@@ -24,6 +28,11 @@ export type ListenOptions = ferrule.ListenOptions;
 export type IpcOptions = ferrule.IpcOptions;
 export type WaitOptions = ferrule.WaitOptions;
 export type ChannelInfo = ferrule.ChannelInfo;
+export type ChannelStats = ferrule.ChannelStats;
+export type PeerCredentials = ferrule.PeerCredentials;
+export type SpawnOptions = ferrule.SpawnOptions;
+export type ParentOptions = ferrule.ParentOptions;
+export type ChildExit = ferrule.ChildExit;
 export type Message = ferrule.Message;
 export type SendOptions = ferrule.SendOptions;
 export type ChannelEvents = ferrule.ChannelEvents;

@@ -1,5 +1,6 @@
 /// <reference types="node" />
 
+import { ChildProcess, StdioOptions } from 'node:child_process';
 import * as dgram from 'node:dgram';
 import { EventEmitter } from 'node:events';
 import * as net from 'node:net';
@@ -25,6 +26,10 @@ declare namespace ferrule {
     status: string;
     /** The address or name that was asked for. */
     address?: string;
+    /** Of a child that ended before it said hello: its code. */
+    exitCode?: number | null;
+    /** Of a child that ended before it said hello: its signal. */
+    signalCode?: NodeJS.Signals | null;
     /** Of an error that ended a channel: how many bytes of what was sent the kernel never got. */
     unsent?: number;
   }
@@ -52,6 +57,15 @@ declare namespace ferrule {
     maxHandles?: number | undefined;
     /** Whether `tcp:` addresses may be others than those of the loopback; false unless given. */
     anyHost?: boolean | undefined;
+    /** Whether a client on TCP may find a server of another user than this one or root; false unless given. */
+    anyUser?: boolean | undefined;
+    /** Whether all bytes go through the transport, none in shared memory; false unless given. */
+    inline?: boolean | undefined;
+    /**
+     * What both sides know and nobody else; text is UTF-8. EACCES when the other side does not know it, or has none. On
+     * the native wire, between a server and its clients.
+     */
+    secret?: string | Uint8Array | undefined;
   }
 
   interface ConnectOptions extends ChannelOptions {
@@ -61,7 +75,30 @@ declare namespace ferrule {
     signal?: AbortSignal | undefined;
   }
 
+  /** Who is at the other end, as the system noted it when the connection was made; undefined where it does not tell. */
+  interface PeerCredentials {
+    /** The process, which may have ended. */
+    pid: number | undefined;
+    /** The effective user. */
+    uid: number | undefined;
+    /** The effective group. */
+    gid: number | undefined;
+  }
+
   interface ListenOptions extends ChannelOptions {
+    /** Open channels; a client more is closed at once, with EBUSY as 'clientError'. 0, which it is unless given: no limit. */
+    maxChannels?: number | undefined;
+    /**
+     * Clients that have not said hello; for one more, the oldest is closed, with ECONNABORTED as 'clientError'. 128
+     * unless given, or 0.
+     */
+    maxHalfOpen?: number | undefined;
+    /**
+     * Whom to serve: 'any', or what decides, before a byte of the client is read. Unless given, on Unix domain sockets
+     * and on TCP of the loopback, this user and root. Others are closed, with EACCES as 'clientError'. When the function
+     * throws, or returns anything but a boolean, the client is closed, and the exception is an 'uncaughtException'.
+     */
+    allow?: 'any' | ((who: PeerCredentials) => boolean) | undefined;
     /** Closes the server. */
     signal?: AbortSignal | undefined;
   }
@@ -89,6 +126,20 @@ declare namespace ferrule {
     queued: number;
     /** The mark above which `writable` is false. */
     highWater: number;
+  }
+
+  /** What has gone over a channel. Bytes are those of the payloads. */
+  interface ChannelStats {
+    messagesIn: number;
+    messagesOut: number;
+    bytesIn: number;
+    bytesOut: number;
+    handlesIn: number;
+    handlesOut: number;
+    /** Bytes that were sent and that the kernel does not have yet. */
+    queued: number;
+    /** How often the queue went above the high-water mark. */
+    highWaterHits: number;
   }
 
   /** A message. On a channel with `maxHandles` it has the handles that came with it, in the sender's order. */
@@ -129,6 +180,10 @@ declare namespace ferrule {
     readonly closed: boolean;
     /** What is known about the channel. It throws once the channel is closed. */
     readonly info: ChannelInfo;
+    /** Who is at the other end. It throws ENOTSUP where the system does not tell, and once the channel is closed. */
+    readonly peerCredentials: PeerCredentials;
+    /** Count what has gone over the channel, which may be closed by now. Payloads are never looked at. */
+    stats(): ChannelStats;
 
     /**
      * Send a message; several pieces become one message.
@@ -205,8 +260,8 @@ declare namespace ferrule {
   type ChannelHandler = (channel: Channel) => unknown;
 
   /**
-   * A server: gives out a channel for every client. A client that could not be accepted, or that failed its
-   * handshake, is a 'clientError' event; the server goes on. 'close' comes at the end.
+   * A server: gives out a channel for every client. A client that could not be accepted, that was not allowed, or that
+   * failed its handshake, is a 'clientError' event; the server goes on. 'close' comes at the end.
    */
   class Server extends EventEmitter {
     private constructor();
@@ -216,8 +271,13 @@ declare namespace ferrule {
     /** Whether close() was called. */
     readonly closed: boolean;
 
+    /** How many channels that the server gave out are open. */
+    readonly count: number;
+
     /** Stop listening. Channels that were given out live on. */
     close(): Promise<void>;
+    /** Stop listening, and close every channel that the server gave out, each as its close() does. */
+    drain(): Promise<void>;
     /** The same as close(), for `await using`. */
     [Symbol.asyncDispose](): Promise<void>;
 
@@ -521,6 +581,91 @@ declare namespace ferrule {
 
   /** Make two channels that are connected with each other. */
   function pair(options?: ChannelOptions): Promise<[Channel, Channel]>;
+
+  interface SpawnOptions extends ChannelOptions {
+    /** As Node's spawn() has it; 'inherit' unless given. The channel is behind these. */
+    stdio?: StdioOptions | undefined;
+    /** The environment; this process's own unless given. */
+    env?: NodeJS.ProcessEnv | undefined;
+    /** Where the child starts. */
+    cwd?: string | URL | undefined;
+    /** Until the child has said hello: in the place of `handshakeTimeout`. */
+    timeout?: number | undefined;
+    /** Kills the child. */
+    signal?: AbortSignal | undefined;
+    /** As Node's spawn() has them. */
+    argv0?: string | undefined;
+    detached?: boolean | undefined;
+    gid?: number | undefined;
+    shell?: boolean | string | undefined;
+    uid?: number | undefined;
+  }
+
+  /** How a process ended: with a code, or by a signal. */
+  interface ChildExit {
+    code: number | null;
+    signal: NodeJS.Signals | null;
+  }
+
+  /**
+   * A process that was started with a channel to it. 'exit' comes when it has ended, with its code and its signal;
+   * 'error' when it could not be killed.
+   */
+  class Child extends EventEmitter {
+    private constructor();
+
+    /** The channel to it. It ends when the process dies. */
+    readonly channel: Channel;
+    /** Node's own object, with the standard streams that were asked for. */
+    readonly process: ChildProcess;
+    /** The number of the process. */
+    readonly pid: number;
+    /** The end of the process. Never rejected. */
+    readonly exited: Promise<ChildExit>;
+
+    /** Send it a signal, SIGTERM unless given. */
+    kill(signal?: NodeJS.Signals | number): boolean;
+    /**
+     * Close the channel, and wait for the end of the process; kill one that is still there after `closeTimeout`. It is
+     * rejected, after that, as the channel's close() is, but not because the process died: that is told here.
+     */
+    close(): Promise<ChildExit>;
+    /** The same as close(), for `await using`. */
+    [Symbol.asyncDispose](): Promise<void>;
+    /** Keep Node from exiting while the process or the channel is there, as they do at first. */
+    ref(): this;
+    /** Let Node exit though they are there. */
+    unref(): this;
+
+    on(event: 'exit', listener: (code: number | null, signal: NodeJS.Signals | null) => void): this;
+    on(event: 'error', listener: (error: Error) => void): this;
+    on(event: string | symbol, listener: (...args: any[]) => void): this;
+  }
+
+  /**
+   * Start a program, in any language, with a channel to it, which it takes with parent(): its environment names it in
+   * FERRULE_CHANNEL. When it is rejected, the child is gone: ETIMEDOUT for a program that said no hello in time,
+   * ECONNRESET for one that ended before, with its `exitCode` and `signalCode`.
+   */
+  function spawn(command: string, args?: readonly string[], options?: SpawnOptions): Promise<Child>;
+  function spawn(command: string, options?: SpawnOptions): Promise<Child>;
+
+  /**
+   * Open the channel to the parent, in a process that spawn() started. It can be taken once; ENOENT when there is none.
+   * A `secret` is ENOTSUP.
+   */
+  function parent(options?: ParentOptions): Promise<Channel>;
+
+  interface ParentOptions extends ChannelOptions {
+    /** Gives up. */
+    signal?: AbortSignal | undefined;
+  }
+
+  /**
+   * The address of a listening socket that a service manager passed (`LISTEN_FDS`), for listen(): by its name in
+   * `LISTEN_FDNAMES`, unless that is null, and by its number among those, from 0. ENOENT when there is none.
+   */
+  function activationAddress(name?: string | null, index?: number): string;
 
   /**
    * The side of a rendezvous that was told where to meet, on the plain wire: what aea's `make_ipc_channel_client` makes.

@@ -7,6 +7,7 @@ const { abortError, check, codedError, status, statusError } = require('./errors
 const { forAddon } = require('./bytes.js');
 const { passengers } = require('./objects.js');
 const { checkBoolean, checkFunction, checkOptions, checkSignal, checkTime } = require('./options.js');
+const { credentialsOf, infoOf, statsOf } = require('./access.js');
 const { unpack } = require('./inbox.js');
 const { NONE, Receiver } = require('./receiver.js');
 
@@ -23,6 +24,7 @@ const endings = new WeakSet();
 let openChannel;
 let adoptChannel;
 let pairChannels;
+let parentChannel;
 
 /** Have the addon's calls reach a method of the Channel. */
 function forward(name, deliver) {
@@ -33,7 +35,7 @@ function forward(name, deliver) {
 }
 
 /** Whether the channel of these options takes handles. */
-function carries(numbers) {
+function carries({ numbers }) {
   return numbers[1] > 0;
 }
 
@@ -71,22 +73,31 @@ class Channel extends EventEmitter {
   #over = false;
   /** Who waits for the close: { resolve, reject }. */
   #closers = [];
+  /** Of a server's channel: called when it is closed. */
+  #gone;
 
   /** Not for callers: connect() and listen() give channels out. */
-  constructor(key, handle, numbers) {
+  constructor(key, handle, options) {
     if (key !== token) {
       throw codedError(TypeError, 'ERR_ILLEGAL_CONSTRUCTOR', 'channels come from connect() and listen()');
     }
     super();
     this.#handle = handle;
-    this.#receiver = new Receiver(handle, this, carries(numbers), () => this.#emitClose());
+    this.#receiver = new Receiver(handle, this, carries(options), () => this.#emitClose());
     channels.set(handle, this);
   }
 
   static {
-    openChannel = (address, numbers, signal) => Channel.#open(address, numbers, signal);
-    adoptChannel = (take, numbers) => Channel.#adopt(take, numbers);
-    pairChannels = (numbers) => Channel.#pair(numbers);
+    openChannel = (address, options, signal, about = { syscall: 'connect', address }) => {
+      const begin = (handle) => handle.connect(address, options.numbers, options.secret);
+      return Channel.#open(begin, about, options, signal);
+    };
+    parentChannel = (options, signal) => {
+      const begin = (handle) => handle.parent(options.numbers, options.secret);
+      return Channel.#open(begin, { syscall: 'parent' }, options, signal);
+    };
+    adoptChannel = (take, options, gone) => Channel.#adopt(take, options, gone);
+    pairChannels = (options) => Channel.#pair(options);
     forward('channelConnected', (channel, number, detail) => channel.#opening?.(number, detail));
     forward('channelMessages', (channel, slab, count, large, handles) => {
       channel.#receiver.add(unpack(slab, count, large), handles);
@@ -99,11 +110,11 @@ class Channel extends EventEmitter {
     });
   }
 
-  /** Connect; the promise of connect(). */
-  static #open(address, numbers, signal) {
+  /** A channel that is about to open, once `begin` is called; the promise of connect() and parent(). */
+  static #open(begin, { syscall, address }, options, signal) {
     const handle = new native.Channel();
-    const channel = new Channel(token, handle, numbers);
-    check(handle.connect(address, numbers), 'connect', address);
+    const channel = new Channel(token, handle, options);
+    check(begin(handle), syscall, address);
     return new Promise((resolve, reject) => {
       const settle = (error) => {
         signal?.removeEventListener('abort', onabort);
@@ -117,25 +128,26 @@ class Channel extends EventEmitter {
       };
       const onabort = () => settle(abortError(signal));
       channel.#opening = (number, detail) => {
-        settle(number < 0 ? statusError(number, 'connect', { detail, address }) : null);
+        settle(number < 0 ? statusError(number, syscall, { detail, address }) : null);
       };
       signal?.addEventListener('abort', onabort, { once: true });
     });
   }
 
-  /** The channel that `take` puts into the addon's object. */
-  static #adopt(take, numbers) {
+  /** The channel that `take` puts into the addon's object. `gone` is called when it is closed. */
+  static #adopt(take, options, gone) {
     const handle = new native.Channel();
-    const channel = new Channel(token, handle, numbers);
+    const channel = new Channel(token, handle, options);
     check(take(handle), 'accept');
+    channel.#gone = gone;
     return channel;
   }
 
   /** Two that are connected with each other; the promise of pair(). */
-  static async #pair(numbers) {
+  static async #pair(options) {
     const handles = [new native.Channel(), new native.Channel()];
-    const channels = handles.map((handle) => new Channel(token, handle, numbers));
-    check(handles[0].pair(handles[1], numbers), 'pair');
+    const channels = handles.map((handle) => new Channel(token, handle, options));
+    check(handles[0].pair(handles[1], options.numbers, options.secret), 'pair');
     const opened = channels.map((channel) => new Promise((resolve, reject) => {
       channel.#opening = (number, detail) => {
         channel.#opening = null;
@@ -345,19 +357,27 @@ class Channel extends EventEmitter {
    *   maxHandles: number, peerMaxHandles: number, queued: number, highWater: number }}
    */
   get info() {
-    const numbers = new Float64Array(8);
-    check(this.#handle.info(numbers), 'info');
-    const [wire, version, maxMessage, peerMaxMessage, maxHandles, peerMaxHandles, queued, highWater] = numbers;
-    return {
-      wire: wire === 1 ? 'plain' : 'native',
-      version,
-      maxMessage,
-      peerMaxMessage,
-      maxHandles,
-      peerMaxHandles,
-      queued,
-      highWater,
-    };
+    return infoOf(this.#handle);
+  }
+
+  /**
+   * Count what has gone over the channel, which may be closed by now.
+   *
+   * @returns {{ messagesIn: number, messagesOut: number, bytesIn: number, bytesOut: number, handlesIn: number,
+   *   handlesOut: number, queued: number, highWaterHits: number }} bytes are those of the payloads
+   */
+  stats() {
+    return statsOf(this.#handle);
+  }
+
+  /**
+   * Who is at the other end, as the system noted it when the connection was made. It throws where the system does
+   * not tell, and once the channel is closed.
+   *
+   * @returns {{ pid: number | undefined, uid: number | undefined, gid: number | undefined }}
+   */
+  get peerCredentials() {
+    return credentialsOf(this.#handle);
   }
 
   /**
@@ -437,6 +457,7 @@ class Channel extends EventEmitter {
   #onClosed(number, detail) {
     const failed = number < 0 && this.#peerEnd === null && !this.#aborted;
     this.#closed = { error: failed ? ending(this.#lossy(statusError(number, 'close', { detail }))) : null };
+    this.#gone?.(this);
     this.#settleClosers();
     this.#emitClose();
     this.#drain();
@@ -465,4 +486,4 @@ class Channel extends EventEmitter {
   }
 }
 
-module.exports = { Channel, adoptChannel, endings, openChannel, pairChannels };
+module.exports = { Channel, adoptChannel, endings, openChannel, pairChannels, parentChannel };

@@ -7,16 +7,19 @@
  */
 
 const native = require('./native.js');
+const { activationAddress } = require('./access.js');
 const { Channel } = require('./channel.js');
 const { IpcChannel, IpcChannelClient, makeIpcChannel, makeIpcChannelClient } = require('./ipc.js');
 const { Pipe } = require('./pipe.js');
 const { ReceivedHandle } = require('./received.js');
 const { Server, connect, listen, pair } = require('./server.js');
+const { Child, parent, spawn } = require('./spawn.js');
 const { TCP } = require('./tcp.js');
 const { UDP } = require('./udp.js');
 
 module.exports = {
   Channel,
+  Child,
   IpcChannel,
   IpcChannelClient,
   Pipe,
@@ -24,11 +27,14 @@ module.exports = {
   Server,
   TCP,
   UDP,
+  activationAddress,
   connect,
   listen,
   makeIpcChannel,
   makeIpcChannelClient,
   pair,
+  parent,
+  spawn,
   /** The version of the library. */
   version: native.version,
 };

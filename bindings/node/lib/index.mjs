@@ -2,6 +2,7 @@
 
 import ferrule from './index.js';
 
-export const { Channel, IpcChannel, IpcChannelClient, Pipe, ReceivedHandle, Server, TCP, UDP } = ferrule;
-export const { connect, listen, makeIpcChannel, makeIpcChannelClient, pair, version } = ferrule;
+export const { Channel, Child, IpcChannel, IpcChannelClient, Pipe, ReceivedHandle, Server, TCP, UDP } = ferrule;
+export const { activationAddress, connect, listen, makeIpcChannel, makeIpcChannelClient } = ferrule;
+export const { pair, parent, spawn, version } = ferrule;
 export default ferrule;

@@ -4,7 +4,7 @@
 
 const { abortError, check, codedError, status, statusError } = require('./errors.js');
 const native = require('./native.js');
-const { checkOptions, checkSignal, checkTime, channelNumbers, typeError } = require('./options.js');
+const { channelOptions, checkOptions, checkSignal, checkTime, typeError } = require('./options.js');
 const { openChannel } = require('./channel.js');
 const { openServer } = require('./server.js');
 
@@ -19,8 +19,8 @@ const ANSWER = 1000;
 /** What a connect ends with when nobody was there in time. */
 const NOBODY = new Set(['FER_ETIMEDOUT', 'FER_ENOENT', 'FER_ECONNREFUSED']);
 
-function numbersFor(options) {
-  return channelNumbers({ wire: 'plain', closeTimeout: ANSWER, ...options });
+function optionsFor(options) {
+  return channelOptions({ wire: 'plain', closeTimeout: ANSWER, ...options });
 }
 
 /** A time limit and a signal, from what connect() is given. */
@@ -145,7 +145,7 @@ class IpcChannelClient {
   async _meet(timeout, signal) {
     const address = clientAddress(this.#inPath, this.#outPath);
     try {
-      return await openChannel(address, numbersFor({ timeout }), signal);
+      return await openChannel(address, optionsFor({ timeout }), signal);
     } catch (error) {
       if (NOBODY.has(error.status)) return null;
       throw error;
@@ -178,7 +178,7 @@ class IpcChannel extends IpcChannelClient {
       throw codedError(TypeError, 'ERR_ILLEGAL_CONSTRUCTOR', 'it comes from makeIpcChannel()');
     }
     let onchannel;
-    const server = openServer(address, numbersFor({}), (channel) => onchannel(channel));
+    const server = openServer(address, optionsFor({}), (channel) => onchannel(channel));
     const [inPath, outPath] = serverPaths(server.address);
     super(key, inPath, outPath);
     onchannel = (channel) => this.#onChannel(channel);

@@ -8,8 +8,10 @@ const { codedError, status, statusError } = require('./errors.js');
 const LONGEST_TIME = 0x7fffffff;
 const LARGEST_MESSAGE = 0xffffffff;
 const MOST_HANDLES = 64;
-/** The flag of the addon's options. */
+/** Flags of the addon's options. */
 const ANY_HOST = 1;
+const INLINE = 2;
+const ANY_USER = 4;
 
 function typeError(name, expected, value) {
   const given = value === null ? 'null' : typeof value;
@@ -51,11 +53,23 @@ function checkTime(value, name) {
   return checkInteger(value, name, 1, LONGEST_TIME, 0);
 }
 
+/** A secret as the addon takes it; text is UTF-8. */
+function checkSecret(value) {
+  if (value === undefined) return undefined;
+  if (typeof value === 'string') return Buffer.from(value);
+  if (value instanceof Uint8Array) return value;
+  throw typeError('options.secret', 'a Buffer or a string', value);
+}
+
 /**
- * The options of channels, as the array of numbers that the addon takes.
+ * The options of channels, as the addon takes them.
  *
- * @returns {Float64Array}
+ * @returns {{ numbers: Float64Array, secret: Uint8Array | undefined }}
  */
+function channelOptions(options) {
+  return { numbers: channelNumbers(options), secret: checkSecret(options.secret) };
+}
+
 function channelNumbers(options) {
   const { wire = 'native' } = options;
   if (wire !== 'native' && wire !== 'plain') {
@@ -71,7 +85,9 @@ function channelNumbers(options) {
     checkTime(options.handshakeTimeout, 'options.handshakeTimeout'),
     checkTime(options.closeTimeout, 'options.closeTimeout'),
     checkTime(options.frameTimeout, 'options.frameTimeout'),
-    checkBoolean(options.anyHost, 'options.anyHost', false) ? ANY_HOST : 0,
+    (checkBoolean(options.anyHost, 'options.anyHost', false) ? ANY_HOST : 0) |
+      (checkBoolean(options.inline, 'options.inline', false) ? INLINE : 0) |
+      (checkBoolean(options.anyUser, 'options.anyUser', false) ? ANY_USER : 0),
   );
 }
 
@@ -114,7 +130,7 @@ function checkName(name) {
 }
 
 module.exports = {
-  channelNumbers,
+  channelOptions,
   checkAddress,
   checkBoolean,
   checkFunction,

@@ -3,8 +3,11 @@
 const EventEmitter = require('node:events');
 const native = require('./native.js');
 const { abortError, check, codedError, statusError } = require('./errors.js');
-const { channelNumbers, checkAddress, checkFunction, checkOptions, checkSignal } = require('./options.js');
+const { channelOptions, checkAddress, checkFunction, checkInteger, checkOptions, checkSignal, typeError } = require('./options.js');
+const { credentials } = require('./access.js');
 const { adoptChannel, endings, openChannel, pairChannels } = require('./channel.js');
+
+const MOST = 0x7fffffff;
 
 /** Only listen() makes servers. */
 const token = Symbol('ferrule.server');
@@ -23,38 +26,71 @@ function closeAll() {
 /** Of this class, for listen(). */
 let openServer;
 
+/** A client is not waited for: whoever decides about it does so at once. */
+function checkAnswer(answer) {
+  if (typeof answer === 'boolean') return answer;
+  const kind = typeof answer?.then === 'function' ? 'a promise' : typeof answer;
+  throw codedError(TypeError, 'ERR_INVALID_RETURN_VALUE', `options.allow must return a boolean, not ${kind}`);
+}
+
+/**
+ * Who may come to a server, and how many.
+ *
+ * @typedef {object} Admission
+ * @property {number} maxChannels 0: no limit
+ * @property {number} maxHalfOpen 0: the library's default
+ * @property {'any' | ((who: object) => boolean) | undefined} allow
+ */
+
+/** @returns {Admission} */
+function checkAdmission({ maxChannels, maxHalfOpen, allow }) {
+  if (allow !== undefined && allow !== 'any' && typeof allow !== 'function') {
+    throw typeError('options.allow', "a function or 'any'", allow);
+  }
+  return {
+    maxChannels: checkInteger(maxChannels, 'options.maxChannels', 0, MOST, 0),
+    maxHalfOpen: checkInteger(maxHalfOpen, 'options.maxHalfOpen', 0, MOST, 0),
+    allow,
+  };
+}
+
 /**
  * A server: gives out a channel for every client.
  *
- * A client that could not be accepted, or that failed its handshake, is a 'clientError' event; the server
- * goes on. 'close' comes at the end.
+ * A client that could not be accepted, that was not allowed, or that failed its handshake, is a 'clientError' event;
+ * the server goes on. 'close' comes at the end.
  */
 class Server extends EventEmitter {
   #handle;
   #onchannel;
   #address;
-  #numbers;
+  /** Of the channels; without the secret, which the library has. */
+  #options;
+  #allow;
+  /** What was given out and is not closed. */
+  #channels = new Set();
   #closing = false;
   #closed = false;
   /** Who waits for the close. */
   #closers = [];
 
   /** Not for callers: listen() gives servers out. */
-  constructor(key, numbers, onchannel) {
+  constructor(key, options, onchannel) {
     if (key !== token) {
       throw codedError(TypeError, 'ERR_ILLEGAL_CONSTRUCTOR', 'servers come from listen()');
     }
     super();
-    this.#numbers = numbers;
+    this.#options = { numbers: options.numbers };
     this.#onchannel = onchannel;
     this.#handle = new native.Server();
     servers.set(this.#handle, this);
   }
 
   static {
-    openServer = (address, numbers, onchannel) => {
-      const server = new Server(token, numbers, onchannel);
-      check(server.#handle.listen(address, numbers), 'listen', address);
+    openServer = (address, options, onchannel, admission = {}) => {
+      const server = new Server(token, options, onchannel);
+      check(server.#handle.listen(address, options.numbers, options.secret), 'listen', address);
+      server.#restrict(admission);
       if (open.size === 0) process.on('exit', closeAll);
       open.add(server.#handle);
       server.#address = String(server.#handle.address());
@@ -62,6 +98,9 @@ class Server extends EventEmitter {
     };
     native.register('serverChannel', function onServer(number, detail) {
       servers.get(this)?.#onChannel(number, detail);
+    });
+    native.register('serverAllow', function onServer(...who) {
+      if (servers.get(this)?.#isAllowed(who)) this.admit();
     });
     native.register('serverClosed', function onServer() {
       servers.get(this)?.#onClosed();
@@ -78,6 +117,11 @@ class Server extends EventEmitter {
     return this.#closing;
   }
 
+  /** How many channels that the server gave out are open. */
+  get count() {
+    return this.#handle.count();
+  }
+
   /**
    * Stop listening. Channels that were given out live on.
    *
@@ -92,6 +136,17 @@ class Server extends EventEmitter {
       if (this.#closed) resolve();
       else this.#closers.push(resolve);
     });
+  }
+
+  /**
+   * Stop listening, and close every channel that the server gave out, each as its close() does.
+   *
+   * @returns {Promise<void>} all of them are closed, however their clients took it
+   */
+  async drain() {
+    const closing = this.close();
+    await Promise.allSettled([...this.#channels].map((channel) => channel.close()));
+    await closing;
   }
 
   /** The same as close(), for `await using`. */
@@ -111,12 +166,29 @@ class Server extends EventEmitter {
     return this;
   }
 
+  #restrict({ maxChannels = 0, maxHalfOpen = 0, allow }) {
+    try {
+      check(this.#handle.limits(maxChannels, maxHalfOpen), 'listen');
+      if (allow !== undefined) check(this.#handle.allow(allow !== 'any'), 'listen');
+      this.#allow = allow;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  #isAllowed(who) {
+    return checkAnswer(this.#allow.call(undefined, credentials(...who)));
+  }
+
   #onChannel(number, detail) {
     if (number < 0) {
       this.emit('clientError', statusError(number, 'accept', { detail }));
       return;
     }
-    const channel = adoptChannel((handle) => this.#handle.take(handle), this.#numbers);
+    const gone = (closed) => this.#channels.delete(closed);
+    const channel = adoptChannel((handle) => this.#handle.take(handle), this.#options, gone);
+    this.#channels.add(channel);
     let result;
     try {
       result = this.#onchannel(channel);
@@ -152,10 +224,10 @@ class Server extends EventEmitter {
 async function connect(address, options) {
   const given = checkOptions(options);
   const signal = checkSignal(given.signal);
-  const numbers = channelNumbers(given);
+  const known = channelOptions(given);
   checkAddress(address);
   if (signal?.aborted) throw abortError(signal);
-  return openChannel(address, numbers, signal);
+  return openChannel(address, known, signal);
 }
 
 /**
@@ -171,11 +243,12 @@ async function listen(address, options, onchannel) {
   const handler = typeof options === 'function' ? options : onchannel;
   const given = checkOptions(typeof options === 'function' ? undefined : options);
   const signal = checkSignal(given.signal);
-  const numbers = channelNumbers(given);
+  const known = channelOptions(given);
+  const admission = checkAdmission(given);
   checkAddress(address);
   checkFunction(handler, 'onchannel');
   if (signal?.aborted) throw abortError(signal);
-  const server = openServer(address, numbers, handler);
+  const server = openServer(address, known, handler, admission);
   if (signal !== undefined) {
     const onabort = () => server.close();
     signal.addEventListener('abort', onabort, { once: true });
@@ -191,7 +264,7 @@ async function listen(address, options, onchannel) {
  * @returns {Promise<[import('./channel.js').Channel, import('./channel.js').Channel]>}
  */
 async function pair(options) {
-  return pairChannels(channelNumbers(checkOptions(options)));
+  return pairChannels(channelOptions(checkOptions(options)));
 }
 
 module.exports = { Server, connect, listen, openServer, pair };

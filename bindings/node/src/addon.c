@@ -4,6 +4,7 @@
 #include <node_api.h>
 #include <stdlib.h>
 
+#include "access.h"
 #include "channel.h"
 #include "check.h"
 #include "class.h"
@@ -73,6 +74,7 @@ static napi_status fill_exports(napi_env env, napi_value exports) {
         FER_NODE_METHOD("register", fer_node_env_register),
         FER_NODE_METHOD("detail", get_detail),
         FER_NODE_METHOD("checkAddress", check_address),
+        FER_NODE_METHOD("activationAddress", fer_node_activation_address),
     };
     FER_NODE_TRY(fer_node_env_open(env));
     FER_NODE_TRY(napi_define_properties(env, exports, FER_NODE_COUNT(functions), functions));

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "access.h"
 #include "check.h"
 #include "class.h"
 #include "emit.h"
@@ -16,7 +17,7 @@ static void on_drain(fer_channel *channel, void *user) {
     fer_node_emit(user, FER_NODE_CHANNEL_DRAIN, NULL, NULL);
 }
 
-static void on_connected(fer_channel *channel, fer_status status, void *user) {
+void fer_node_channel_connected(fer_channel *channel, fer_status status, void *user) {
     if (status == FER_OK) {
         status = fer_channel_on_drain(channel, on_drain, user, NULL);
     }
@@ -48,13 +49,13 @@ static napi_value channel_new(napi_env env, napi_callback_info info) {
     return fer_node_object_new(env, info, FER_NODE_CHANNEL);
 }
 
-/** connect(address, options): then channelConnected(status, detail). */
+/** connect(address, options, secret): then channelConnected(status, detail). */
 static napi_value channel_connect(napi_env env, napi_callback_info info) {
-    napi_value argv[2];
+    napi_value argv[3];
     fer_channel_options options;
     fer_loop *loop = NULL;
-    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 2, argv);
-    if (object == NULL || !fer_node_get_options(env, argv[1], &options)) {
+    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 3, argv);
+    if (object == NULL || !fer_node_get_options(env, argv[1], argv[2], &options)) {
         return NULL;
     }
     if (object->channel != NULL) {
@@ -66,8 +67,8 @@ static napi_value channel_connect(napi_env env, napi_callback_info info) {
     }
     fer_status status = fer_node_env_loop(object->state, &loop);
     if (status == FER_OK) {
-        status =
-            fer_channel_connect(loop, address, &options, on_connected, object, &object->channel);
+        status = fer_channel_connect(loop, address, &options, fer_node_channel_connected, object,
+                                     &object->channel);
     }
     free(address);
     if (status == FER_OK) {
@@ -81,7 +82,7 @@ static void on_paired(fer_channel *channel, fer_status status, void *user) {
     (void)user;
     fer_node_object *object = fer_channel_data(channel);
     if (object != NULL) {
-        on_connected(channel, status, object);
+        fer_node_channel_connected(channel, status, object);
     }
 }
 
@@ -109,12 +110,12 @@ static fer_status pair_objects(fer_node_object *const objects[2],
     return status;
 }
 
-/** pair(other, options): connected with each other; then channelConnected(status, detail) on both. */
+/** pair(other, options, secret): connected with each other; then channelConnected(status, detail) on both. */
 static napi_value channel_pair(napi_env env, napi_callback_info info) {
-    napi_value argv[2];
+    napi_value argv[3];
     fer_channel_options options;
-    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 2, argv);
-    if (object == NULL || !fer_node_get_options(env, argv[1], &options)) {
+    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 3, argv);
+    if (object == NULL || !fer_node_get_options(env, argv[1], argv[2], &options)) {
         return NULL;
     }
     fer_node_object *other = fer_node_argument(env, argv[0], FER_NODE_CHANNEL);
@@ -173,22 +174,17 @@ static napi_value channel_resume(napi_env env, napi_callback_info info) {
  */
 static napi_value channel_info(napi_env env, napi_callback_info info) {
     napi_value argv[1];
-    napi_typedarray_type type = napi_int8_array;
-    void *data = NULL;
-    size_t length = 0;
     fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 1, argv);
     if (object == NULL) {
         return NULL;
     }
-    napi_status got = napi_get_typedarray_info(env, argv[0], &type, &length, &data, NULL, NULL);
-    if (got != napi_ok || type != napi_float64_array || length != 8) {
-        fer_node_throw_type(env, "ERR_INVALID_ARG_TYPE", "expected a Float64Array of 8");
+    double *numbers = fer_node_get_numbers(env, argv[0], 8);
+    if (numbers == NULL) {
         return NULL;
     }
     fer_channel_info known = FER_CHANNEL_INFO_INIT;
     fer_status status = fer_channel_get_info(object->channel, &known);
     if (status == FER_OK) {
-        double *numbers = data;
         numbers[0] = known.wire;
         numbers[1] = known.version;
         numbers[2] = (double)known.max_message;
@@ -250,6 +246,7 @@ static napi_value channel_abort(napi_env env, napi_callback_info info) {
 napi_status fer_node_channel_init(napi_env env, napi_value exports) {
     static const napi_property_descriptor methods[] = {
         FER_NODE_SEND_METHODS,
+        FER_NODE_CHANNEL_ACCESS_METHODS,
         FER_NODE_METHOD("connect", channel_connect),
         FER_NODE_METHOD("pair", channel_pair),
         FER_NODE_METHOD("receive", channel_receive),

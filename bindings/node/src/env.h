@@ -30,6 +30,7 @@
     X(CHANNEL_SENT, "channelSent")           \
     X(CHANNEL_DRAIN, "channelDrain")         \
     X(CHANNEL_CLOSED, "channelClosed")       \
+    X(SERVER_ALLOW, "serverAllow")           \
     X(SERVER_CHANNEL, "serverChannel")       \
     X(SERVER_CLOSED, "serverClosed")
 

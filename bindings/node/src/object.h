@@ -34,6 +34,7 @@ typedef struct fer_node_object {
     fer_node_kind kind;
     bool held;                  /**< `self` is strong */
     bool closing;               /**< the close callback is due */
+    bool admitted;              /**< of a server: the client that serverAllow() is about may come */
     napi_ref self;              /**< JavaScript's object */
     napi_async_context context; /**< in which its callbacks run */
     fer_handle *handle;         /**< of a pipe, a TCP or a UDP socket */

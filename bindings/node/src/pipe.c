@@ -1,5 +1,6 @@
 #include "pipe.h"
 
+#include "access.h"
 #include "bytes.h"
 #include "check.h"
 #include "ferrule/pipe.h"
@@ -171,18 +172,7 @@ static napi_value pipe_credentials(napi_env env, napi_callback_info info) {
     }
     fer_credentials who = FER_CREDENTIALS_INIT;
     fer_status status = fer_pipe_peer_credentials(pipe->handle, &who);
-    if (status != FER_OK) {
-        return fer_node_status(env, status);
-    }
-    const double numbers[] = {(double)who.pid, who.uid, who.gid};
-    napi_value list = NULL;
-    FER_NODE_CALL(env, napi_create_array_with_length(env, FER_NODE_COUNT(numbers), &list), NULL);
-    for (uint32_t i = 0; i < FER_NODE_COUNT(numbers); i++) {
-        napi_value number = NULL;
-        FER_NODE_CALL(env, napi_create_double(env, numbers[i], &number), NULL);
-        FER_NODE_CALL(env, napi_set_element(env, list, i, number), NULL);
-    }
-    return list;
+    return status == FER_OK ? fer_node_credentials(env, &who) : fer_node_status(env, status);
 }
 
 napi_status fer_node_pipe_init(napi_env env, napi_value exports) {

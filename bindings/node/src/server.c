@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "access.h"
 #include "channel.h"
 #include "check.h"
 #include "class.h"
@@ -35,13 +36,13 @@ static napi_value server_new(napi_env env, napi_callback_info info) {
     return fer_node_object_new(env, info, FER_NODE_SERVER);
 }
 
-/** listen(address, options): then serverChannel(status, detail) for each client. */
+/** listen(address, options, secret): then serverChannel(status, detail) for each client. */
 static napi_value server_listen(napi_env env, napi_callback_info info) {
-    napi_value argv[2];
+    napi_value argv[3];
     fer_channel_options options;
     fer_loop *loop = NULL;
-    fer_node_object *object = fer_node_this(env, info, FER_NODE_SERVER, 2, argv);
-    if (object == NULL || !fer_node_get_options(env, argv[1], &options)) {
+    fer_node_object *object = fer_node_this(env, info, FER_NODE_SERVER, 3, argv);
+    if (object == NULL || !fer_node_get_options(env, argv[1], argv[2], &options)) {
         return NULL;
     }
     if (object->server != NULL) {
@@ -127,9 +128,9 @@ static napi_value server_close(napi_env env, napi_callback_info info) {
 
 napi_status fer_node_server_init(napi_env env, napi_value exports) {
     static const napi_property_descriptor methods[] = {
-        FER_NODE_METHOD("listen", server_listen),   FER_NODE_METHOD("take", server_take),
-        FER_NODE_METHOD("address", server_address), FER_NODE_METHOD("hold", server_hold),
-        FER_NODE_METHOD("close", server_close),
+        FER_NODE_SERVER_ACCESS_METHODS,       FER_NODE_METHOD("listen", server_listen),
+        FER_NODE_METHOD("take", server_take), FER_NODE_METHOD("address", server_address),
+        FER_NODE_METHOD("hold", server_hold), FER_NODE_METHOD("close", server_close),
     };
     napi_value constructor = NULL;
     FER_NODE_TRY(napi_define_class(env, "Server", NAPI_AUTO_LENGTH, server_new, NULL,

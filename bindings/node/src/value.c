@@ -70,17 +70,46 @@ char *fer_node_get_text(napi_env env, napi_value value) {
     return text;
 }
 
-bool fer_node_get_options(napi_env env, napi_value value, fer_channel_options *options) {
-    enum { COUNT = 10 };
+double *fer_node_get_numbers(napi_env env, napi_value value, size_t count) {
     napi_typedarray_type type = napi_int8_array;
     void *data = NULL;
     size_t length = 0;
     napi_status status = napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL);
-    if (status != napi_ok || type != napi_float64_array || length != COUNT) {
-        fer_node_throw_type(env, "ERR_INVALID_ARG_TYPE", "expected a Float64Array of 10 options");
+    if (status != napi_ok || type != napi_float64_array || length != count) {
+        fer_node_throw_type(env, "ERR_INVALID_ARG_TYPE",
+                            "expected a Float64Array of so many numbers");
+        return NULL;
+    }
+    return data;
+}
+
+/** The secret of the options, if there is one. An empty one is there too: the library refuses it. */
+static bool get_secret(napi_env env, napi_value value, fer_channel_options *options) {
+    napi_valuetype kind = napi_undefined;
+    napi_typedarray_type type = napi_int8_array;
+    void *data = NULL;
+    size_t size = 0;
+    FER_NODE_CALL(env, napi_typeof(env, value, &kind), false);
+    if (kind == napi_undefined) {
+        return true;
+    }
+    napi_status status = napi_get_typedarray_info(env, value, &type, &size, &data, NULL, NULL);
+    if (status != napi_ok || type != napi_uint8_array) {
+        fer_node_throw_type(env, "ERR_INVALID_ARG_TYPE", "expected a Uint8Array as the secret");
         return false;
     }
-    const double *numbers = data;
+    options->secret = size == 0 ? "" : data;
+    options->secret_size = size;
+    return true;
+}
+
+bool fer_node_get_options(napi_env env, napi_value value, napi_value secret,
+                          fer_channel_options *options) {
+    enum { COUNT = 10 };
+    const double *numbers = fer_node_get_numbers(env, value, COUNT);
+    if (numbers == NULL) {
+        return false;
+    }
     for (size_t i = 0; i < COUNT; i++) {
         /* Whole numbers that every field below can hold; written so that NaN fails too. */
         if (!(numbers[i] >= -1 && numbers[i] <= 9007199254740991.0) ||
@@ -101,7 +130,7 @@ bool fer_node_get_options(napi_env env, napi_value value, fer_channel_options *o
     options->close_timeout_ms = (int64_t)numbers[7];
     options->frame_timeout_ms = (int64_t)numbers[8];
     options->flags = (uint32_t)numbers[9];
-    return true;
+    return get_secret(env, secret, options);
 }
 
 napi_value fer_node_name(napi_env env, fer_node_name_of name_of, const void *object) {

@@ -29,12 +29,17 @@ bool fer_node_get_bool(napi_env env, napi_value value, bool *result);
 /** A text argument of any length, to be freed; NULL, with an exception thrown, for anything else. */
 char *fer_node_get_text(napi_env env, napi_value value);
 
+/** The numbers of a Float64Array of this length; NULL, with an exception thrown, for anything else. */
+double *fer_node_get_numbers(napi_env env, napi_value value, size_t count);
+
 /**
  * Channel options from a Float64Array: wire, max_handles, max_message, high_water, hard_cap,
- * connect_timeout_ms, handshake_timeout_ms, close_timeout_ms, frame_timeout_ms, flags. False, with an
- * exception thrown, for anything else. lib/options.js makes it and checks the ranges.
+ * connect_timeout_ms, handshake_timeout_ms, close_timeout_ms, frame_timeout_ms, flags; and the secret, a
+ * Uint8Array or undefined, which must stay until the call that takes the options. False, with an exception
+ * thrown, for anything else. lib/options.js makes them and checks the ranges.
  */
-bool fer_node_get_options(napi_env env, napi_value value, fer_channel_options *options);
+bool fer_node_get_options(napi_env env, napi_value value, napi_value secret,
+                          fer_channel_options *options);
 
 /** A function of the shape of fer_pipe_getsockname() or fer_server_address(). */
 typedef fer_status (*fer_node_name_of)(const void *object, char *buffer, size_t *size);

@@ -376,7 +376,9 @@ fer_status fer__sync_accept(fer_server *server, int64_t timeout_ms, fer_channel 
     server->trouble = FER_OK;
     while (status == FER_OK && fer__link_alone(&server->accepted) && server->trouble == FER_OK) {
         status = fer__server_await(server);
-        if (status == FER_OK)
+        /* FIFOs that could be opened at once are ready now, and nothing would end the wait for them. */
+        fer__sync_settle(server->object.loop);
+        if (status == FER_OK && fer__link_alone(&server->accepted))
             status = turn(server->object.loop, limit);
     }
     if (fer__link_alone(&server->accepted)) {

@@ -6,7 +6,7 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const net = require('node:net');
 const { test } = require('node:test');
-const { closed, event, ferrule, isolated, listenQueue, turn } = require('./helpers.js');
+const { closed, event, ferrule, isolated, listenQueue, run, turn } = require('./helpers.js');
 
 const { Pipe, connect, listen } = ferrule;
 const { O_NONBLOCK, O_RDONLY, O_WRONLY } = fs.constants;
@@ -275,6 +275,21 @@ test('what is no FIFO is refused, and left alone', isolated(async ({ folder }) =
   await assert.rejects(connect(address), { code: 'ELOOP' });
   await assert.rejects(listen(address, () => {}), { code: 'ELOOP' });
   assert.equal(fs.readlinkSync(file), `${folder}/b`);
+  removeFifos(folder);
+}));
+
+test("another user's FIFOs are refused", { skip: process.geteuid() !== 0 && 'only root can be several users' }, isolated(async ({ folder }) => {
+  await makeFifos(folder);
+  fs.chmodSync(folder, 0o777);
+  for (const name of ['a', 'b']) {
+    fs.chownSync(`${folder}/${name}`, 12345, 12345);
+    fs.chmodSync(`${folder}/${name}`, 0o666);
+  }
+  const { code, stdout, stderr } = await run('stranger.js', [folder]);
+  assert.equal(stderr, '');
+  assert.equal(stdout, 'connect EPERM FER_EPERM\nlisten EPERM FER_EPERM\n');
+  assert.equal(code, 0);
+  assert.deepEqual(fs.readdirSync(folder), ['a', 'b']);
   removeFifos(folder);
 }));
 

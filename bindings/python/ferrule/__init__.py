@@ -1,19 +1,25 @@
 """Pipes and channels between processes on one machine, the same in C, Python and Node.
 
 Channels carry whole messages, and handles with them: ``await connect(address)``, ``async with listen(address,
-handler)``, on asyncio or uvloop; ``ferrule.sync`` has the same names for programs without an event loop. ``Loop``,
+handler)``, on asyncio or uvloop; ``await spawn(program)`` and ``await parent()`` between a process and the one that it
+starts; ``ferrule.sync`` has the same names for programs without an event loop. ``Loop``,
 ``Pipe``, ``TCP`` and ``UDP`` have callbacks, as in pyuv; pipes pass all three, and sockets, to other processes.
 ``ferrule.ipc`` is aea's way for two processes to find each other.
 """
 
 from . import _ferrule, errno, error, ipc, sync
+from ._access import Allow, Credentials
+from ._connect import connect, pair
 from ._message import HasFileno, Message, Passable, ReceivedHandle
 from ._options import Options
-from .channel import Address, Channel, connect, pair
+from ._parent import activation_address, parent
+from ._spawn import Child, spawn
+from ._stats import ChannelStats
+from .channel import Address, Channel
 from .error import EndOfStream, Error
 from .handle import UV_FILE, UV_NAMED_PIPE, UV_TCP, UV_UDP, UV_UNKNOWN_HANDLE, Handle
 from .loop import UV_RUN_DEFAULT, UV_RUN_NOWAIT, UV_RUN_ONCE, Loop
-from .pipe import Credentials, Pipe
+from .pipe import Pipe
 from .server import Handler, Server, listen
 from .stream import Stream
 from .tcp import TCP, UV_TCP_IPV6ONLY, UV_TCP_REUSEPORT
@@ -40,7 +46,10 @@ __all__ = [
     "UV_UDP_REUSEPORT",
     "UV_UNKNOWN_HANDLE",
     "Address",
+    "Allow",
     "Channel",
+    "ChannelStats",
+    "Child",
     "Credentials",
     "EndOfStream",
     "Error",
@@ -56,11 +65,14 @@ __all__ = [
     "Server",
     "Stream",
     "__version__",
+    "activation_address",
     "connect",
     "errno",
     "error",
     "ipc",
     "listen",
     "pair",
+    "parent",
+    "spawn",
     "sync",
 ]

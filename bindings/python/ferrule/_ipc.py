@@ -9,7 +9,8 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import _ferrule, error
-from .channel import Address, Channel, connect
+from ._connect import connect
+from .channel import Address, Channel
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from . import _ferrule, _time
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 CONNECT_TIMEOUT = 10.0
 """Seconds until there is a listener."""
@@ -26,6 +29,10 @@ class Options(TypedDict, total=False):
     max_handles: handles that are taken with a message, up to 64; none when missing. Only on ``pipe:`` and on ``fd:``
     of a Unix domain socket, on the native wire.
     any_host: let ``tcp:`` addresses be others than those of the loopback.
+    any_user: connect on ``tcp:`` without asking whose the server is.
+    secret: bytes, or text as UTF-8, that both sides know and nobody else: each proves it to the other before a
+    message goes. Between a server and its clients, on the native wire.
+    inline: share no memory: all bytes go through the transport.
     """
 
     wire: str
@@ -36,6 +43,9 @@ class Options(TypedDict, total=False):
     frame_timeout: float | None
     max_handles: int
     any_host: bool
+    any_user: bool
+    secret: str | Buffer
+    inline: bool
 
 
 def _limit(seconds: float | None) -> int:
@@ -49,13 +59,36 @@ def _positive(name: str, number: int) -> int:
     return number
 
 
-def to_c(options: Options, connect_timeout: float | None = CONNECT_TIMEOUT) -> dict[str, int]:
+def _bytes_of(secret: object) -> bytes:
+    if isinstance(secret, str):
+        return secret.encode()
+    try:
+        return memoryview(secret).tobytes()  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError("a secret is bytes or text") from None
+
+
+def number(name: str, count: int) -> int:
+    """A limit on how many; 0 stands for the default. Raises ValueError for what C has no room for."""
+    if not 0 <= count < 1 << 32:
+        raise ValueError(f"{name} is out of range")
+    return count
+
+
+_FLAGS = {
+    "any_host": _ferrule.FER_CHANNEL_ANY_HOST,
+    "any_user": _ferrule.FER_CHANNEL_ANY_USER,
+    "inline": _ferrule.FER_CHANNEL_INLINE,
+}
+
+
+def to_c(options: Options, connect_timeout: float | None = CONNECT_TIMEOUT) -> dict[str, Any]:
     """The fields of ``fer_channel_options``.
 
     Raises TypeError for an unknown name, ValueError for a value that makes no sense.
     """
     # send() waits at the high-water mark, so that nothing is ever refused because of what is queued.
-    fields = {"connect_timeout_ms": _limit(connect_timeout), "hard_cap": _NO_CAP}
+    fields: dict[str, Any] = {"connect_timeout_ms": _limit(connect_timeout), "hard_cap": _NO_CAP}
     for name in options.keys() - Options.__annotations__.keys():
         raise TypeError(f"no such option: {name}")
     if "wire" in options:
@@ -74,6 +107,7 @@ def to_c(options: Options, connect_timeout: float | None = CONNECT_TIMEOUT) -> d
         fields["frame_timeout_ms"] = _limit(options["frame_timeout"])
     if "max_handles" in options:
         fields["max_handles"] = options["max_handles"]
-    if options.get("any_host"):
-        fields["flags"] = _ferrule.FER_CHANNEL_ANY_HOST
+    if "secret" in options:
+        fields["secret"] = _bytes_of(options["secret"])
+    fields["flags"] = sum(flag for name, flag in _FLAGS.items() if options.get(name))
     return fields

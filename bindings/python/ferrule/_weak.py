@@ -26,6 +26,18 @@ def weak_method(method: Callable[..., object]) -> Callable[..., None]:
     return call
 
 
+def weak_question(method: Callable[..., int]) -> Callable[..., int]:
+    """The same for a method that answers; 0 when its object is gone."""
+    owner = weakref.ref(method.__self__)  # type: ignore[attr-defined]
+    function = method.__func__  # type: ignore[attr-defined]
+
+    def call(*arguments: Any) -> int:
+        found = owner()
+        return 0 if found is None else function(found, *arguments)
+
+    return call
+
+
 class Requests:
     """One-shot callbacks of one owner that C has yet to call."""
 

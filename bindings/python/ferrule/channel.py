@@ -1,23 +1,23 @@
-"""``connect``, ``pair`` and ``Channel``: whole messages, on asyncio."""
+"""``Channel``: whole messages, on asyncio."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
-import socket
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
 
-from . import _embed, _ferrule, _message, _options, error
+from . import _access, _embed, _ferrule, _message, error
+from ._access import Credentials
 from ._message import Message, Passable
-from ._opening import Opening
+from ._stats import ChannelStats
 from ._weak import weak_method
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer, Unpack
+    from typing_extensions import Buffer
 
     from ._ferrule import _ChannelPointer
 
@@ -333,10 +333,14 @@ class Channel:
     async def _abandon(self) -> None:
         """Abort, and wait until the descriptor is closed."""
         self.abort()
+        await self._until_closed()
+
+    async def _until_closed(self) -> None:
+        """Close, and leave it to the owner to hear how that went."""
         try:
             await self.close()
         except error.Error:
-            pass  # It says that the channel was aborted.
+            pass  # Of an aborted channel it says just that.
 
     async def __aenter__(self) -> Channel:
         return self
@@ -365,6 +369,23 @@ class Channel:
         return _ferrule.fer_channel_get_info(self._c)
 
     @property
+    def peer_credentials(self) -> Credentials:
+        """Who is at the other end: on ``pipe:`` process, user and group, on ``tcp:`` of the loopback the user.
+
+        Raises NotSupportedError where the system does not tell, AccessError when the peer is gone and nobody can
+        tell any more, ClosedError.
+        Source: ``fer_channel_peer_credentials``.
+        """
+        return _access.credentials(_ferrule.fer_channel_peer_credentials(self._c))
+
+    def stats(self) -> ChannelStats:
+        """Count what has gone over the channel; also a closed one.
+
+        Source: ``fer_channel_get_stats``.
+        """
+        return ChannelStats(**_ferrule.fer_channel_get_stats(self._c))
+
+    @property
     def unsent(self) -> int:
         """How many bytes of what was accepted, headers included, the kernel never got. Final after ``close()``.
 
@@ -389,89 +410,3 @@ def _wake(waiters: deque[asyncio.Future[None]], count: int | None = None) -> Non
             waiter.set_result(None)
             if count is not None:
                 count -= 1
-
-
-def connect(
-    address: Address,
-    *,
-    timeout: float | None = _options.CONNECT_TIMEOUT,
-    **options: Unpack[_options.Options],
-) -> Opening[Channel]:
-    """Connect to a server: ``await connect(...)``, or ``async with connect(...) as channel``.
-
-    address: where the server is.
-    timeout: seconds until there is a listener, which is tried again and again; None for no limit.
-    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host: see
-    ``Options``.
-
-    On ``fifo:IN,OUT`` both sides may do this, each with its own order of the two. The descriptor of ``fd:N`` is the
-    channel's from now on.
-
-    Raises NotFoundError, RefusedError or TimedOutError when nobody listened in time; AddressError;
-    AccessError, also for a host beyond the loopback and for a FIFO of another user; ProtocolError or VersionError
-    after a bad handshake, ResetError when the peer went away during it, TimedOutError when it was slow;
-    NotSupportedError for handles where none can go; Error FER_EPROTOTYPE, FER_ELOOP for what is no FIFO,
-    FER_EADDRINUSE for a FIFO that somebody else reads, FER_EBADF and others for a descriptor that is no connected
-    socket, which stays the caller's; TypeError and ValueError for options.
-    Source: ``fer_channel_connect``; aea ``IPCChannelClient.connect``.
-    """
-    return Opening(_connect(address, _options.to_c(options, timeout)))
-
-
-async def pair(**options: Unpack[_options.Options]) -> tuple[Channel, Channel]:
-    """Make two channels that are connected with each other, over a Unix domain socket.
-
-    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles: of both; see
-    ``Options``.
-
-    Raises OSError when the system gives no more descriptors; NotSupportedError for handles on the plain wire;
-    TypeError and ValueError for options.
-    Source: ``fer_channel_pair``; ``socket.socketpair``.
-    """
-    fields = _options.to_c(options)
-    ends = socket.socketpair()
-    channels = []
-    try:
-        for end in ends:
-            channels.append(_begin(f"fd:{end.fileno()}", fields))
-            end.detach()  # It is the channel's.
-        one, other = [await _opened(channel) for channel in channels]
-    except BaseException:
-        for channel in channels:
-            await channel._abandon()
-        raise
-    finally:
-        for end in ends:
-            end.close()
-    return one, other
-
-
-async def _connect(address: Address, options: dict[str, int]) -> Channel:
-    return await _opened(_begin(address, options))
-
-
-def _begin(address: Address, options: dict[str, int]) -> Channel:
-    """A channel that opens."""
-    embedded = _embed.here()
-    channel = Channel(embedded, options.get("max_handles", 0) > 0)
-    channel._opening = asyncio.get_running_loop().create_future()
-    call = weak_method(channel._on_connected)
-    try:
-        channel._own(_ferrule.fer_channel_connect(embedded.c, address, options, call))
-    finally:
-        embedded.look()
-    return channel
-
-
-async def _opened(channel: Channel) -> Channel:
-    """Wait until the channel is open."""
-    assert channel._opening is not None
-    try:
-        status, detail = await channel._opening
-        if status:
-            raise error.from_status(status, detail)
-        channel._start()
-    except BaseException:
-        await channel._abandon()
-        raise
-    return channel

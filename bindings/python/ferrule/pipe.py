@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Callable, NamedTuple, Union
+from typing import TYPE_CHECKING, Callable, Union
 
-from . import _ferrule
+from . import _access, _ferrule
+from ._access import Credentials
 from ._weak import weak_method
 from .handle import Handle, check_loop, require_callable
 from .loop import Loop
@@ -18,20 +19,6 @@ if TYPE_CHECKING:
 
 Name = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 """A path, or on Linux an abstract name, which begins with a NUL byte."""
-
-
-class Credentials(NamedTuple):
-    """Who is at the other end of a pipe, as the kernel noted it when the connection was made.
-
-    pid: the process, which may have ended; None where the system does not tell.
-    uid: the effective user.
-    gid: the effective group.
-    Source: ``fer_credentials``.
-    """
-
-    pid: int | None
-    uid: int
-    gid: int
 
 
 class Pipe(Stream):
@@ -145,8 +132,7 @@ class Pipe(Stream):
         Raises Error FER_ENOTCONN; NotSupportedError where the system does not tell.
         Source: ``fer_pipe_peer_credentials``; SO_PEERCRED.
         """
-        who = _ferrule.fer_pipe_peer_credentials(self._c)
-        return Credentials(who["pid"] if who["pid"] >= 0 else None, who["uid"], who["gid"])
+        return _access.credentials(_ferrule.fer_pipe_peer_credentials(self._c))
 
     # --- Passing handles -----------------------------------------------------------------------------------
 

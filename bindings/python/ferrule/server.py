@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import weakref
 from collections.abc import Awaitable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import _embed, _ferrule, _options, error
+from . import _access, _embed, _ferrule, _options, error
+from ._access import Allow, Credentials
 from ._opening import Opening
-from ._weak import weak_method
+from ._weak import weak_method, weak_question
 from .channel import Address, Channel
 
 if TYPE_CHECKING:
@@ -35,10 +37,19 @@ class Server:
     handlers that run; when the block raises, or is cancelled, they are cancelled.
     """
 
-    def __init__(self, embedded: _embed.Embedded, handler: Handler, takes_handles: bool) -> None:
+    def __init__(
+        self,
+        embedded: _embed.Embedded,
+        handler: Handler,
+        takes_handles: bool,
+        allow: Callable[[Credentials], bool] | None,
+    ) -> None:
         self._embedded = embedded
         self._handler = handler
         self._takes = takes_handles
+        self._allow = allow
+        self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+        self._draining = False
         self._ending = False
         self._closed = False
         self._handlers: set[asyncio.Task[None]] = set()
@@ -53,6 +64,20 @@ class Server:
 
     # --- Clients -------------------------------------------------------------------------------------------
 
+    def _limit(self, max_channels: int, max_half_open: int) -> None:
+        """Before the first client: how many there may be, and which."""
+        _ferrule.fer_server_set_limits(self._c, max_channels, max_half_open)
+        if self._allow is not None:
+            _ferrule.fer_server_on_allow(self._c, weak_question(self._on_allow))
+
+    def _on_allow(self, who: dict[str, int]) -> int:
+        assert self._allow is not None
+        try:
+            return _access.decide(self._allow, who)
+        except Exception as failure:
+            self._embedded.report(f"deciding about a client of {self._address} failed", failure, server=self)
+            return 0
+
     def _on_channel(self, status: int, c: _ChannelPointer | None) -> None:
         if c is None:
             failure = error.from_status(status, _ferrule.fer_status_detail())
@@ -60,6 +85,7 @@ class Server:
             return
         channel = Channel(self._embedded, self._takes)
         channel._own(c)
+        self._channels.add(channel)
         try:
             channel._start()
             work = self._handler(channel)
@@ -86,7 +112,11 @@ class Server:
     async def _serve(self, channel: Channel, work: Awaitable[object]) -> None:
         try:
             async with channel:
-                await work
+                try:
+                    await work
+                except error.ClosedError:
+                    if not (self._draining and channel.closed):
+                        raise
         except Exception as failure:
             self._report(failure, channel)
 
@@ -102,11 +132,32 @@ class Server:
         Source: ``fer_server_close``.
         """
         host = _embed.check(self._embedded, self)
+        self._stop()
+        await self._wait(host)
+
+    async def drain(self) -> None:
+        """Stop listening, and close every channel that the server gave out, as ``Channel.close()`` does; wait for that.
+
+        A handler that receives or sends meanwhile gets ClosedError, which it may let through: it is not reported then.
+        How it went with a channel is told to its handler's end, or to whoever closes it. May be called after
+        ``close()``. When it is cancelled, the closing goes on.
+        Source: ``fer_server_drain``.
+        """
+        host = _embed.check(self._embedded, self)
+        self._draining = True
+        channels = list(self._channels)
+        for channel in channels:
+            channel._finish()
+        self._stop()
+        await self._wait(host)
+        for channel in channels:
+            await channel._until_closed()
+
+    def _stop(self) -> None:
         if not self._ending:
             _ferrule.fer_server_close(self._c, weak_method(self._on_closed))
             self._ending = True
             self._embedded.closing.add(self)
-        await self._wait(host)
 
     async def _wait(self, host: asyncio.AbstractEventLoop) -> None:
         if not self._closed:
@@ -167,11 +218,27 @@ class Server:
         """
         return self._address
 
+    @property
+    def count(self) -> int:
+        """How many channels that the server gave out are open.
+
+        Source: ``fer_server_count``.
+        """
+        return _ferrule.fer_server_count(self._c)
+
     def __repr__(self) -> str:
         return f"<ferrule.Server {self._address} {'closed' if self._ending else 'open'}>"
 
 
-def listen(address: Address, handler: Handler, **options: Unpack[_options.Options]) -> Opening[Server]:
+def listen(
+    address: Address,
+    handler: Handler,
+    *,
+    max_channels: int = 0,
+    max_half_open: int = 0,
+    allow: Allow = None,
+    **options: Unpack[_options.Options],
+) -> Opening[Server]:
     """Listen at an address: ``await listen(...)``, or ``async with listen(...) as server``.
 
     address: where to listen. A stale socket file is replaced; sockets and FIFOs have mode 0600. ``fifo:`` alone makes
@@ -180,8 +247,14 @@ def listen(address: Address, handler: Handler, **options: Unpack[_options.Option
     handler: called with the channel of each client. A coroutine function runs in a task of its own, and its
     channel is closed when it returns, aborted when it raises; what it raises goes to the asyncio loop's
     exception handler. Any other function takes the channel over.
-    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host: of the
-    channels; see ``Options``.
+    max_channels: open channels; a client more is closed, at once or when it has said hello. 0: no limit.
+    max_half_open: clients that are connected and have not said hello; for one more, the oldest is closed. 0: 128.
+    allow: None serves clients of the same user and of root on ``pipe:`` and on ``tcp:`` of the loopback, where the
+    system tells; ``"any"`` serves all. A function is called with the ``Credentials`` of each client, before a byte of
+    it is read, and answers True or False; when it raises, the client is closed, and the exception goes to the asyncio
+    loop's exception handler.
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host, secret,
+    inline: of the channels; see ``Options``.
 
     Raises AddressError; Error FER_EADDRINUSE when somebody listens there, FER_EPROTOTYPE for a file in the place of a
     FIFO; NotFoundError, AccessError and others by what is wrong with the path; AccessError for a host beyond the
@@ -190,15 +263,23 @@ def listen(address: Address, handler: Handler, **options: Unpack[_options.Option
     """
     if not callable(handler):
         raise TypeError("a callable is required")
-    return Opening(_listen(address, handler, _options.to_c(options)))
+    limits = (_options.number("max_channels", max_channels), _options.number("max_half_open", max_half_open))
+    return Opening(_listen(address, handler, _options.to_c(options), limits, _access.decider(allow)))
 
 
-async def _listen(address: Address, handler: Handler, options: dict[str, int]) -> Server:
+async def _listen(
+    address: Address,
+    handler: Handler,
+    options: dict[str, Any],
+    limits: tuple[int, int],
+    allow: Callable[[Credentials], bool] | None,
+) -> Server:
     embedded = _embed.here()
-    server = Server(embedded, handler, options.get("max_handles", 0) > 0)
+    server = Server(embedded, handler, options.get("max_handles", 0) > 0, allow)
     call = weak_method(server._on_channel)
     try:
         server._own(_ferrule.fer_server_listen(embedded.c, address, options, call))
     finally:
         embedded.look()
+    server._limit(*limits)
     return server

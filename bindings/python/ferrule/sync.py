@@ -7,238 +7,24 @@ Ctrl-C does, ends the call, and after any other it goes on for the rest of its t
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Callable
 
-from . import _ferrule, _lifetime, _message, _options, error
-from ._message import Message, Passable
+from . import _access, _ferrule, _lifetime, _options, error
+from ._access import Allow, Credentials
+from ._parent import activation_address, taking
+from ._sync_channel import Channel, Exclusive, join, open_channel, patiently
+from ._sync_spawn import Child, spawn
 from ._time import Deadline
+from ._weak import weak_question
 from .channel import Address
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer, Unpack
+    from typing_extensions import Unpack
 
-    from ._ferrule import _ChannelPointer, _ServerPointer
-
-T = TypeVar("T")
-
-
-class _Exclusive:
-    """Lets one thread in at a time, and refuses others."""
-
-    __slots__ = ("_lock", "_what")
-
-    def __init__(self, what: str) -> None:
-        self._lock = threading.Lock()
-        self._what = what
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            raise error.from_status(_ferrule.FER_EBUSY, f"another thread uses the {self._what}")
-
-    def __exit__(self, *exception: object) -> None:
-        self._lock.release()
-
-
-def _patiently(deadline: Deadline, call: Callable[[int], T]) -> T:
-    """Make a call with the time that is left, again after signals whose handlers did not raise."""
-    while True:
-        try:
-            return call(deadline.left())
-        except error.InterruptedCallError:
-            continue
-
-
-class Channel:
-    """A channel; ``connect()`` and ``Server.accept()`` make them.
-
-    As an iterator it gives messages until the peer's goodbye. As a context manager it is closed at the end
-    of the block, or aborted when the block raises. One that is dropped without ``close()`` is aborted, with
-    a ResourceWarning.
-
-    Every method raises Error FER_EBUSY while another thread is in one, and ForkError in the child of a fork.
-    """
-
-    __slots__ = ("__weakref__", "_c", "_closed", "_one", "_owner", "_takes")
-
-    def __init__(self, c: _ChannelPointer, takes_handles: bool) -> None:
-        self._c = c
-        self._takes = takes_handles
-        self._owner = _ferrule.ferpy_own_channel(c, None)
-        self._closed = False
-        self._one = _Exclusive("channel")
-
-    def send(
-        self,
-        data: Buffer | Sequence[Buffer],
-        timeout: float | None = None,
-        *,
-        handles: Iterable[Passable] = (),
-    ) -> None:
-        """Send a message, and wait until the kernel has it.
-
-        data: an object with the buffer protocol, or a sequence of them that becomes one message.
-        timeout: in seconds.
-        handles: what goes with it, as for ``ferrule.Channel.send()``.
-
-        Raises WouldBlockError when an earlier message kept this one from being accepted; TimedOutError when
-        it was accepted and the rest of it goes with ``flush()`` or any later call (do not send it again);
-        MessageSizeError, PipeBrokenError after the peer's goodbye, ResetError when the peer died,
-        ClosedError, InvalidArgumentError for an empty message on the plain wire, TypeError. With handles also
-        NotSupportedError; Error FER_EBADF, FER_EMFILE, FER_ETOOMANYREFS.
-        Source: ``fer_sync_send``, ``fer_sync_send_fds``; aea ``IPCChannelClient.write``.
-        """
-        deadline = Deadline(timeout)
-        fds = _message.descriptors(handles) if handles else None
-        with self._one:
-            try:
-                self._send(data, fds, deadline)
-            except error.InterruptedCallError:
-                # It was accepted: what is left of it must still go.
-                _patiently(deadline, lambda limit: _ferrule.fer_sync_flush(self._c, limit))
-
-    def _send(self, data: Buffer | Sequence[Buffer], fds: list[int] | None, deadline: Deadline) -> None:
-        while True:
-            limit = deadline.left()
-            try:
-                if fds is None:
-                    _ferrule.fer_sync_send(self._c, data, limit)
-                else:
-                    _ferrule.fer_sync_send_fds(self._c, data, fds, limit)
-                return
-            except error.WouldBlockError:
-                # Because of a signal, or because the time is up.
-                if deadline.left() == 0:
-                    raise
-
-    def flush(self, timeout: float | None = None) -> None:
-        """Wait until the kernel has everything that was accepted.
-
-        timeout: in seconds.
-
-        Raises TimedOutError, PipeBrokenError, ResetError, ClosedError.
-        Source: ``fer_sync_flush``.
-        """
-        with self._one:
-            _patiently(Deadline(timeout), lambda limit: _ferrule.fer_sync_flush(self._c, limit))
-
-    def recv(self, timeout: float | None = None) -> bytes:
-        """Wait for the next message; on a channel with ``max_handles`` it is a ``Message``.
-
-        timeout: in seconds. Running out of it loses nothing.
-
-        Raises TimedOutError (a TimeoutError); EndOfStream after the peer's goodbye, ResetError (a
-        ConnectionResetError) when the peer died, ProtocolError, MessageSizeError; AbortedError after a silence of
-        ``frame_timeout``; Error FER_EMFILE when handles came and this process has no room for them; ClosedError.
-        Source: ``fer_sync_receive``; aea ``IPCChannelClient.read``.
-        """
-        received = self._receive(timeout)
-        return _message.hand_out(received) if self._takes else received
-
-    def recv_message(self, timeout: float | None = None) -> Message:
-        """Wait for the next message: as ``recv()``, and always a ``Message``.
-
-        timeout: in seconds. Running out of it loses nothing.
-
-        Raises as ``recv()``.
-        Source: ``fer_sync_receive``.
-        """
-        return _message.hand_out(self._receive(timeout))
-
-    def _receive(self, timeout: float | None) -> Any:
-        with self._one:
-            deadline = Deadline(timeout)
-            return _patiently(deadline, lambda limit: _ferrule.fer_sync_receive(self._c, limit))
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            return self.recv()
-        except error.EndOfStream:
-            raise StopIteration from None
-
-    def close(self, timeout: float | None = None) -> None:
-        """Flush, say goodbye, wait for the peer's goodbye, close. Closing again does nothing.
-
-        timeout: in seconds, beside ``close_timeout`` of the options.
-
-        Raises TimedOutError when the peer did not say goodbye in time, ResetError when it died before: then
-        messages may not have arrived. The channel is closed in any case, except when the handler of a signal
-        raised: then call again, or ``abort()``. ``unsent``, of the channel and of the error, says what was not
-        flushed.
-        Source: ``fer_sync_close``; aea ``IPCChannelClient.close``.
-        """
-        if self._closed:
-            return
-        with self._one:
-            deadline = Deadline(timeout)
-            try:
-                _patiently(deadline, lambda limit: _ferrule.fer_sync_close(self._c, limit))
-                self._closed = True
-            except error.Error as failure:
-                self._closed = failure.code not in (_ferrule.FER_EBUSY, _ferrule.FER_EFORK)
-                failure.unsent = _ferrule.fer_channel_unsent(self._c) if self._closed else 0
-                raise
-
-    def abort(self) -> None:
-        """Close at once: nothing is flushed, and no goodbye is said.
-
-        Source: ``fer_channel_abort``.
-        """
-        with self._one:
-            _ferrule.fer_channel_abort(self._c)
-            self._closed = True
-
-    def fileno(self) -> int:
-        """The descriptor, which stays the channel's, for ``select``.
-
-        Messages that were read already are not seen there: call ``recv(0)`` until it raises TimedOutError,
-        then wait.
-
-        Raises ClosedError.
-        Source: ``fer_sync_fileno``.
-        """
-        return _ferrule.fer_sync_fileno(self._c)
-
-    @property
-    def closed(self) -> bool:
-        """Whether ``close()`` or ``abort()`` was called."""
-        return self._closed
-
-    @property
-    def info(self) -> dict[str, int]:
-        """What is known: as ``ferrule.Channel.info``.
-
-        Source: ``fer_channel_get_info``.
-        """
-        with self._one:
-            return _ferrule.fer_channel_get_info(self._c)
-
-    @property
-    def unsent(self) -> int:
-        """How many bytes of what was accepted, headers included, the kernel never got. Final after ``close()``.
-
-        Source: ``fer_channel_unsent``.
-        """
-        with self._one:
-            return _ferrule.fer_channel_unsent(self._c)
-
-    def __enter__(self) -> Channel:
-        return self
-
-    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
-
-    def __repr__(self) -> str:
-        return f"<ferrule.sync.Channel {'closed' if self._closed else 'open'} at {id(self):#x}>"
+    from ._ferrule import _ServerPointer
 
 
 class Server:
@@ -248,14 +34,29 @@ class Server:
     block. One that is dropped without ``close()`` is closed, with a ResourceWarning.
     """
 
-    __slots__ = ("__weakref__", "_address", "_c", "_closed", "_one", "_owner", "_takes", "_thread")
+    __slots__ = (
+        "__weakref__",
+        "_address",
+        "_allow",
+        "_c",
+        "_closed",
+        "_failure",
+        "_one",
+        "_owner",
+        "_takes",
+        "_thread",
+    )
 
-    def __init__(self, c: _ServerPointer, takes_handles: bool) -> None:
+    def __init__(
+        self, c: _ServerPointer, takes_handles: bool, allow: Callable[[Credentials], bool] | None = None
+    ) -> None:
         self._c = c
         self._takes = takes_handles
+        self._allow = allow
+        self._failure: BaseException | None = None  # what deciding about a client raised
         self._owner = _ferrule.ferpy_own_server(c, None)
         self._closed = False
-        self._one = _Exclusive("server")
+        self._one = Exclusive("server")
         self._address = _ferrule.fer_server_address(c)
         self._thread: int | None = None
         _lifetime.watch(self)
@@ -265,12 +66,38 @@ class Server:
 
         timeout: in seconds.
 
-        Raises TimedOutError, ClosedError; Error FER_EMFILE when there are no descriptors left.
+        Raises TimedOutError, ClosedError; Error FER_EMFILE when there are no descriptors left; what ``allow`` of
+        ``listen()`` raises. After all but ClosedError the server goes on.
         Source: ``fer_sync_accept``.
         """
         with self._one:
-            c = _patiently(Deadline(timeout), lambda limit: _ferrule.fer_sync_accept(self._c, limit))
-            return Channel(c, self._takes)
+            try:
+                c = patiently(Deadline(timeout), lambda limit: _ferrule.fer_sync_accept(self._c, limit))
+            except error.CallbackError:
+                if self._failure is None:
+                    raise
+                failure, self._failure = self._failure, None
+            else:
+                return Channel(c, self._takes)
+        try:
+            raise failure
+        finally:
+            del failure  # Its traceback has this frame.
+
+    def _limit(self, max_half_open: int) -> None:
+        _ferrule.fer_server_set_limits(self._c, 0, max_half_open)
+        if self._allow is not None:
+            _ferrule.fer_server_on_allow(self._c, weak_question(self._on_allow))
+
+    def _on_allow(self, who: dict[str, int]) -> int:
+        assert self._allow is not None
+        try:
+            # The handler of a signal may have raised on the way here.
+            _ferrule.ferpy_check_signals()
+            return _access.decide(self._allow, who)
+        except BaseException as failure:
+            self._failure = failure
+            return _ferrule.FER_ECALLBACK
 
     def __iter__(self) -> Iterator[Channel]:
         return self
@@ -331,28 +158,14 @@ def connect(
 
     address: where the server is.
     timeout: seconds until there is a listener, which is tried again and again; None for no limit.
-    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host: see
-    ``Options``.
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host, any_user,
+    secret, inline: see ``Options``.
 
     Raises as ``ferrule.connect()``; for an ``fd:`` address also InterruptedCallError when a signal arrived: its
     descriptor is closed then, and there is nothing to try again with.
     Source: ``fer_sync_connect``; aea ``IPCChannelClient.connect``.
     """
-    return _connect(address, options, timeout)
-
-
-def _connect(address: Address, options: _options.Options, timeout: float | None) -> Channel:
-    fields = _options.to_c(options, timeout)
-    deadline = Deadline(timeout)
-    while True:
-        try:
-            c = _ferrule.fer_sync_connect(address, fields, -1)
-            return Channel(c, fields.get("max_handles", 0) > 0)
-        except error.InterruptedCallError:
-            if os.fsencode(address).startswith(b"fd:"):
-                raise
-            # A handler ran, and did not raise: try for what is left. 0 stands for the default.
-            fields["connect_timeout_ms"] = deadline.left() or 1
+    return open_channel(address, options, timeout)
 
 
 def pair(**options: Unpack[_options.Options]) -> tuple[Channel, Channel]:
@@ -360,7 +173,7 @@ def pair(**options: Unpack[_options.Options]) -> tuple[Channel, Channel]:
 
     On the native wire a thread says hello for one of them, which has ended when this returns.
 
-    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles: of both; see
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline: of both; see
     ``Options``.
 
     Raises OSError when the system gives no more descriptors; NotSupportedError for handles on the plain wire;
@@ -383,10 +196,10 @@ def pair(**options: Unpack[_options.Options]) -> tuple[Channel, Channel]:
 def _join_both(options: _options.Options) -> list[Channel | Exception]:
     made: list[Channel | Exception] = []
     ends = socket.socketpair()
-    other = threading.Thread(target=lambda: made.append(_join(ends[1], options)), daemon=True)
+    other = threading.Thread(target=lambda: made.append(join(ends[1], options)), daemon=True)
     try:
         other.start()
-        made.append(_join(ends[0], options))
+        made.append(join(ends[0], options))
     finally:
         # Whatever happened: with this end gone, the other one does not wait.
         ends[0].close()
@@ -396,39 +209,58 @@ def _join_both(options: _options.Options) -> list[Channel | Exception]:
     return made
 
 
-def _join(end: socket.socket, options: _options.Options) -> Channel | Exception:
-    """Make a channel of a socket, or give the exception. The socket is closed or the channel's then."""
-    fd = end.detach()
-    identity = os.fstat(fd).st_ino
-    try:
-        return _connect(f"fd:{fd}", options, None)
-    except Exception as failure:
-        # An error leaves a descriptor that was never used where it is.
-        if _inode(fd) == identity:
-            os.close(fd)
-        return failure
-
-
-def _inode(fd: int) -> int | None:
-    try:
-        return os.fstat(fd).st_ino
-    except OSError:
-        return None
-
-
-def listen(address: Address, **options: Unpack[_options.Options]) -> Server:
+def listen(
+    address: Address,
+    *,
+    max_half_open: int = 0,
+    allow: Allow = None,
+    **options: Unpack[_options.Options],
+) -> Server:
     """Listen at an address.
 
     address: where to listen. A stale socket file is replaced; sockets and FIFOs have mode 0600. ``fifo:`` alone makes
     two FIFOs in a private directory, port 0 of ``tcp:`` picks one.
-    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host: of the
-    channels; see ``Options``.
+    max_half_open: clients that are connected and have not said hello; for one more, the oldest is closed. 0: 128.
+    allow: as for ``ferrule.listen()``; what it raises comes out of ``accept()``, and the client is closed.
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host, secret,
+    inline: of the channels; see ``Options``.
 
     Raises as ``ferrule.listen()``.
     Source: ``fer_sync_listen``; aea ``IPCChannel.connect``.
     """
     fields = _options.to_c(options)
-    return Server(_ferrule.fer_sync_listen(address, fields), fields.get("max_handles", 0) > 0)
+    half_open = _options.number("max_half_open", max_half_open)
+    decide = _access.decider(allow)
+    server = Server(_ferrule.fer_sync_listen(address, fields), fields.get("max_handles", 0) > 0, decide)
+    server._limit(half_open)
+    return server
 
 
-__all__ = ["Channel", "Server", "connect", "listen", "pair"]
+def parent(**options: Unpack[_options.Options]) -> Channel:
+    """Open the channel to the process that started this one, and wait until it is open.
+
+    The environment variable that names it is removed, so that this works once, and children of this process do not
+    take it for theirs.
+
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline: see
+    ``Options``.
+
+    Raises as ``ferrule.parent()``; InterruptedCallError when a signal arrived: the channel is closed then.
+    Source: ``fer_sync_parent``.
+    """
+    fields = _options.to_c(options, None)
+    with taking():
+        return Channel(_ferrule.fer_sync_parent(fields, -1), fields.get("max_handles", 0) > 0)
+
+
+__all__ = [
+    "Channel",
+    "Child",
+    "Server",
+    "activation_address",
+    "connect",
+    "listen",
+    "pair",
+    "parent",
+    "spawn",
+]

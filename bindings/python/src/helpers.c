@@ -1,4 +1,6 @@
 /* What the Python classes need beside the public headers: helpers.h. */
+#include <stdlib.h>
+
 #include "ferpy.h"
 
 enum { HOLD_SIZE = 64 * 1024 }; /* from here on, holding a buffer is cheaper than copying it */
@@ -13,6 +15,10 @@ PyObject *ferpy_check_signals(void) {
 PyObject *ferpy_shutdown(void) {
     ferpy_stop_entering();
     Py_RETURN_NONE;
+}
+
+PyObject *ferpy_has_variable(const char *name) {
+    return PyBool_FromLong(name && getenv(name));
 }
 
 /* Raise what a callback raised, or `status` itself when there is no such thing. */

@@ -19,6 +19,9 @@ PyObject *ferpy_check_signals(void);
 /** From now on no callback enters Python: the interpreter is about to end. */
 PyObject *ferpy_shutdown(void);
 
+/** Whether the environment has a variable: os.environ is a copy of it that C does not change. */
+PyObject *ferpy_has_variable(const char *name);
+
 /**
  * Take over a reference: it is let go with the object that this gives, in any thread.
  *

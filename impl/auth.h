@@ -2,8 +2,9 @@
  * The proof that both sides of a channel know a secret. Pure: no I/O, no uv.
  *
  * Each HELLO brings 32 random bytes. The client proves first, with HMAC-SHA-256 of a word for its side and
- * both HELLO payloads under the secret; the server answers in kind. Who only relays or repeats what others
- * sent has no proof for the random bytes of this connection, and none for its own side.
+ * both HELLO payloads under the secret; the server answers in kind. What was recorded on another connection
+ * does not fit the random bytes of this one, and what the other side sent does not fit the word. Who sits
+ * between the two and passes on every byte is not noticed: bytes after the handshake are not protected.
  */
 #ifndef FER_IMPL_AUTH_H
 #define FER_IMPL_AUTH_H

@@ -233,7 +233,7 @@ void fer__channel_get_info(const fer_channel *channel, fer_channel_info *info) {
     info->peer_max_message = channel->peer.max_message;
     info->max_handles = channel->limits.max_handles;
     info->peer_max_handles = channel->peer.max_handles;
-    info->queued = channel->out.queued;
+    info->queued = fer__sendq_waiting(&channel->out);
     info->high_water = channel->high_water;
 }
 
@@ -244,7 +244,7 @@ void fer__channel_get_stats(const fer_channel *channel, fer_channel_stats *stats
     stats->bytes_out = channel->bytes_out;
     stats->handles_in = channel->in.handles;
     stats->handles_out = channel->handles_out;
-    stats->queued = channel->out.queued;
+    stats->queued = fer__sendq_waiting(&channel->out);
     stats->high_water_hits = channel->high_water_hits;
 }
 

@@ -92,6 +92,7 @@ struct fer_channel {
     uint8_t torn;         /**< the descriptor is closed */
     uint8_t ios_open;     /**< ios that are not closed: at 0 the channel can be, too */
     uint8_t ended;        /**< nothing more can be received: `end` says why */
+    uint8_t called;       /**< this side connected, and the peer may not have accepted yet */
     uint16_t version;     /**< of the native wire */
 
     fer_status end;    /**< how receiving ended */

@@ -31,7 +31,7 @@ void fer__channel_tear_down(fer_channel *channel, fer_status status) {
     channel->object.state = FER__CLOSING;
     channel->close_status = status;
     channel->blocked = 0;
-    channel->unsent += channel->out.queued;
+    channel->unsent += fer__sendq_waiting(&channel->out);
     fer__deadline_clear(loop, &channel->deadline);
     fer__sendq_drop(&channel->out, &loop->pool);
     fer__intake_drop(&channel->in, &loop->pool);

@@ -174,9 +174,13 @@ static fer_status say_proof(fer_channel *channel) {
     const fer__auth *auth = channel->opening->auth;
     const fer__header header = {FER__FRAME_PROOF, 0, FER__PROOF_SIZE};
     uint8_t bytes[FER__NATIVE_HEADER + FER__PROOF_SIZE];
+    fer_status status;
     fer__header_encode(FER_WIRE_NATIVE, &header, bytes);
     fer__auth_prove(auth, auth->is_server, bytes + FER__NATIVE_HEADER);
-    return say(channel, bytes, sizeof bytes);
+    status = say(channel, bytes, sizeof bytes);
+    if (status == FER_EPIPE)
+        return fer__fail(FER_ECONNRESET, "the peer went away before the handshake was over");
+    return status;
 }
 
 /* Read the peer's proof. A server shows its own only to who knows the secret. */

@@ -161,6 +161,7 @@ fer_status fer__channel_connect(fer_loop *loop, const char *address,
         (*out)->io.keep_mode = 1;
         fer__channel_connected(*out);
     } else {
+        (*out)->called = 1;
         fer__channel_try_connect(*out);
     }
     return FER_OK;

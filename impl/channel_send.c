@@ -15,7 +15,7 @@ void fer__channel_break(fer_channel *channel, fer_status status) {
     /* Who waits for drain must hear of it. */
     channel->drained |= channel->above;
     channel->blocked = 0;
-    channel->unsent += channel->out.queued;
+    channel->unsent += fer__sendq_waiting(&channel->out);
     fer__sendq_drop(&channel->out, &channel->object.loop->pool);
     fer__object_due(&channel->object);
 }

@@ -540,11 +540,18 @@ fer_status fer__sendq_own(fer__sendq *queue, fer__pool *pool) {
     copy.is_fifo = queue->is_fifo;
     copy.begun = queue->begun;
     copy.lane = queue->lane;
+    copy.notes = queue->notes;
+    copy.in_lane = queue->in_lane;
     queue->sent_head = NULL;
     queue->sent_tail = NULL;
     fer__sendq_drop(queue, pool);
     *queue = copy;
     return FER_OK;
+}
+
+uint64_t fer__sendq_waiting(const fer__sendq *queue) {
+    return queue->notes > 0 ? (uint64_t)queue->queued - queue->notes + queue->in_lane
+                            : queue->queued;
 }
 
 void fer__sendq_drop(fer__sendq *queue, fer__pool *pool) {

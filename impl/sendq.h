@@ -108,6 +108,9 @@ int fer__sendq_has_sent(const fer__sendq *queue);
 /** Copy what is referred to, so that its owner may have it back. */
 fer_status fer__sendq_own(fer__sendq *queue, fer__pool *pool);
 
+/** How much waits: what is in the lane counts as long as the peer has not been told of it. */
+uint64_t fer__sendq_waiting(const fer__sendq *queue);
+
 /** Forget the bytes that wait; completions stay. */
 void fer__sendq_drop(fer__sendq *queue, fer__pool *pool);
 

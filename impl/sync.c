@@ -380,6 +380,9 @@ fer_status fer__sync_accept(fer_server *server, int64_t timeout_ms, fer_channel 
         fer__sync_settle(server->object.loop);
         if (status == FER_OK && fer__link_alone(&server->accepted))
             status = turn(server->object.loop, limit);
+        /* Its callback may have dropped it: the one owner left is who called this. */
+        if (atomic_load(&server->object.owners) == 1)
+            status = fer__fail_plain(FER_ECLOSED);
     }
     if (fer__link_alone(&server->accepted)) {
         if (status == FER_OK)

@@ -159,7 +159,7 @@ fer_status fer_channel_unsent(const fer_channel *channel, uint64_t *bytes) {
     FER__TRY(FER__REQUIRE(bytes != NULL, "bytes"));
     if (channel->blocking != NULL)
         FER__TRY(fer__enter(channel->blocking));
-    *bytes = channel->unsent + channel->out.queued;
+    *bytes = channel->unsent + fer__sendq_waiting(&channel->out);
     if (channel->blocking != NULL)
         fer__leave(channel->blocking);
     return FER_OK;
@@ -243,7 +243,7 @@ static fer_status peer_of(const fer_channel *channel, fer_credentials *who) {
     FER__TRY(fer__check_open(&channel->object));
     if (channel->io.fd == FER__NO_FD || channel->phase == FER__CHANNEL_CONNECTING)
         return fer__fail_plain(FER_ENOTCONN);
-    return fer__access_peer((fer__line)channel->line, channel->io.fd, 0, who);
+    return fer__access_peer((fer__line)channel->line, channel->io.fd, channel->called, who);
 }
 
 fer_status fer_channel_peer_credentials(const fer_channel *channel, fer_credentials *who) {

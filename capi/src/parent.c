@@ -11,6 +11,15 @@
 
 enum { FIRST_ACTIVATED = 3, ADDRESS_MAX = 32 };
 
+/* What would fail in any case must not cost the channel. */
+static fer_status check_options(const fer_channel_options *options) {
+    fer_channel_options known;
+    FER__TRY(fer__copy_channel_options(&known, options));
+    if (known.secret != NULL)
+        return fer__fail(FER_ENOTSUP, "a secret is proved between a server and its client");
+    return FER_OK;
+}
+
 /* The address in the variable, which is gone afterwards, whatever it says. */
 static fer_status take_address(char *address) {
     fer__address parsed;
@@ -34,6 +43,7 @@ fer_status fer_channel_parent(fer_loop *loop, const fer_channel_options *options
     *channel = NULL;
     FER__TRY(fer__check_loop(loop));
     FER__TRY(FER__REQUIRE(cb != NULL, "cb"));
+    FER__TRY(check_options(options));
     FER__TRY(take_address(address));
     return fer_channel_connect(loop, address, options, cb, user, channel);
 }
@@ -43,6 +53,7 @@ fer_status fer_sync_parent(const fer_channel_options *options, int64_t timeout_m
     char address[ADDRESS_MAX];
     FER__TRY(FER__REQUIRE(channel != NULL, "channel"));
     *channel = NULL;
+    FER__TRY(check_options(options));
     FER__TRY(take_address(address));
     return fer_sync_connect(address, options, timeout_ms, channel);
 }

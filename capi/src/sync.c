@@ -106,9 +106,12 @@ fer_status fer_sync_accept(fer_server *server, int64_t timeout_ms, fer_channel *
     if (server->blocking == NULL)
         return fer__fail(FER_ENOTSUP, "the server is on a loop: it calls back with its channels");
     FER__TRY(fer__enter(server->blocking));
+    /* The callback that decides about clients may drop the last other one. */
+    fer__object_ref(&server->object);
     status = fer__check_open(&server->object);
     if (status == FER_OK)
         status = fer__sync_accept(server, timeout_ms, channel);
     fer__leave(server->blocking);
+    fer__object_unref(&server->object);
     return status;
 }

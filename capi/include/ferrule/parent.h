@@ -1,9 +1,9 @@
 /**
  * What a process was started with: the channel to its parent, and sockets from a service manager.
  *
- * Both are told in environment variables, which these functions read and remove, so that a child of this
- * process does not take them for its own. Changing the environment is not safe while another thread
- * reads it: call them early.
+ * Both are told in environment variables. The one that names the channel is removed when it is read, so that
+ * a child of this process does not take the channel for its own. Changing the environment is not safe while
+ * another thread reads it: call these functions early.
  */
 #ifndef FERRULE_PARENT_H
 #define FERRULE_PARENT_H
@@ -34,7 +34,8 @@ FER_BEGIN_DECLS
  * Callbacks: may be called from any callback.
  * @return FER_OK; FER_ENOENT when this process was not started with a channel, or took it before;
  *         FER_EADDRESS for a variable that does not name a descriptor; FER_EINVAL for a standard stream;
- *         otherwise, and for `cb`, as fer_channel_connect().
+ *         otherwise, and for `cb`, as fer_channel_connect(). FER_EINVAL for an argument, FER_ENOTSUP for a
+ *         secret, FER_ETHREAD and FER_EFORK leave the variable; after any other status it is removed.
  * Seed: none.
  */
 FER_API fer_status fer_channel_parent(fer_loop *loop, const fer_channel_options *options,

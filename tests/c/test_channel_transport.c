@@ -438,47 +438,6 @@ static int echo(int argc, char **argv) {
     return status == FER_EOF ? 0 : 1;
 }
 
-static void silence_in_a_message_ends_it(void **state) {
-    (void)state;
-    static const uint8_t half[] = {2, 0, 0, 0, 0, 0, 0, 9, 'h', 'a', 'l', 'f'};
-    fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
-    solo ends;
-    inbox box = {0};
-    options.frame_timeout_ms = 20;
-    solo_open(&ends, &options);
-    assert_int_equal(fer_channel_receive(ends.channel, inbox_messages, &box, inbox_finalized),
-                     FER_OK);
-    raw_send(ends.peer, half, sizeof half);
-    harness_run_until(ends.loop, &box.end.calls);
-    assert_int_equal(box.end.status, FER_ECONNABORTED);
-    assert_int_equal(box.count, 0);
-    raw_close(ends.peer);
-    solo_close(&ends);
-    inbox_free(&box);
-
-    fer_channel *blocking = NULL;
-    fer_message message;
-    int peer = sync_and_raw(&blocking, &options);
-    raw_send(peer, half, sizeof half);
-    assert_int_equal(fer_sync_receive(blocking, 0, &message), FER_ETIMEDOUT);
-    assert_int_equal(fer_sync_receive(blocking, -1, &message), FER_ECONNABORTED);
-    assert_int_equal(fer_sync_receive(blocking, -1, &message), FER_ECONNABORTED);
-    raw_close(peer);
-    fer_channel_unref(blocking);
-    /* However short the single waits are. */
-    for (int wait = 0; wait < 2; wait++) {
-        fer_status status = FER_ETIMEDOUT;
-        const int64_t end = now_ms() + HARNESS_PATIENCE_MS;
-        peer = sync_and_raw(&blocking, &options);
-        raw_send(peer, half, sizeof half);
-        while (status == FER_ETIMEDOUT && now_ms() < end)
-            status = fer_sync_receive(blocking, wait, &message);
-        assert_int_equal(status, FER_ECONNABORTED);
-        raw_close(peer);
-        fer_channel_unref(blocking);
-    }
-}
-
 static void a_cork_gathers(void **state) {
     (void)state;
     duo ends;
@@ -526,7 +485,6 @@ int main(int argc, char **argv) {
         HARNESS_TEST(a_descriptor_stays_with_the_caller),
         HARNESS_TEST(a_pair_is_connected),
         HARNESS_TEST(blocking_channels_use_every_transport),
-        HARNESS_TEST(silence_in_a_message_ends_it),
         HARNESS_TEST(a_cork_gathers),
     };
     const harness_helper helpers[] = {{"echo", echo}, {NULL, NULL}};

@@ -90,6 +90,11 @@ static fer_status listen_server(objects *o) {
                              note_finalized, &made);
 }
 
+static fer_status parent_channel(objects *o) {
+    fer_channel *made = NULL;
+    return fer_channel_parent(o->loop, NULL, note_connected, &o->unexpected, &made);
+}
+
 /* Pipes. */
 
 static fer_status close_handle(objects *o) {
@@ -255,7 +260,36 @@ static fer_status set_channel_data(objects *o) {
     return fer_channel_set_data(o->channel, &o->finalized, note_finalized);
 }
 
+static fer_status get_stats(objects *o) {
+    fer_channel_stats stats = FER_CHANNEL_STATS_INIT;
+    return fer_channel_get_stats(o->channel, &stats);
+}
+
+static fer_status peer_credentials(objects *o) {
+    fer_credentials who = FER_CREDENTIALS_INIT;
+    return fer_channel_peer_credentials(o->channel, &who);
+}
+
 /* Servers. */
+
+static int allow_all(fer_server *server, const fer_credentials *who, void *user) {
+    (void)server;
+    (void)who;
+    note(user, FER_OK);
+    return 1;
+}
+
+static fer_status on_allow(objects *o) {
+    return fer_server_on_allow(o->server, allow_all, &o->finalized, note_finalized);
+}
+
+static fer_status set_limits(objects *o) {
+    return fer_server_set_limits(o->server, 0, 0);
+}
+
+static fer_status drain_server(objects *o) {
+    return fer_server_drain(o->server, NULL, NULL);
+}
 
 static fer_status close_server(objects *o) {
     return fer_server_close(o->server, NULL, NULL);
@@ -326,6 +360,7 @@ const call calls[] = {
     {"fer_pipe_new", CALL_LOOP, 0, new_pipe},
     {"fer_channel_connect", CALL_LOOP, 0, connect_channel},
     {"fer_channel_pair", CALL_LOOP, 0, pair_channels},
+    {"fer_channel_parent", CALL_LOOP, 0, parent_channel},
     {"fer_server_listen", CALL_LOOP, REGISTERS, listen_server},
     {"fer_handle_hold_loop", CALL_PIPE, 0, hold_loop_handle},
     {"fer_handle_fileno", CALL_PIPE, 0, handle_fileno},
@@ -354,10 +389,14 @@ const call calls[] = {
     {"fer_message_take_fd", CALL_CHANNEL, EVEN, take_fd},
     {"fer_channel_on_drain", CALL_CHANNEL, REGISTERS, on_drain},
     {"fer_channel_get_info", CALL_CHANNEL, EVEN, get_info},
+    {"fer_channel_get_stats", CALL_CHANNEL, CLOSED | EVEN, get_stats},
+    {"fer_channel_peer_credentials", CALL_CHANNEL, EVEN, peer_credentials},
     {"fer_channel_hold_loop", CALL_CHANNEL, 0, hold_loop_channel},
     {"fer_channel_set_data", CALL_CHANNEL, CLOSED | REGISTERS | EVEN, set_channel_data},
     {"fer_server_address", CALL_SERVER, EVEN, server_address},
     {"fer_server_hold_loop", CALL_SERVER, 0, hold_loop_server},
+    {"fer_server_set_limits", CALL_SERVER, EVEN, set_limits},
+    {"fer_server_on_allow", CALL_SERVER, REGISTERS | EVEN, on_allow},
     {"fer_sync_send", CALL_BLOCKING, ANY, sync_send},
     {"fer_sync_send_fds", CALL_BLOCKING, ANY, sync_send_fds},
     {"fer_sync_flush", CALL_BLOCKING, ANY, sync_flush},
@@ -368,6 +407,7 @@ const call calls[] = {
     {"fer_channel_close", CALL_CHANNEL, CLOSED, close_channel},
     {"fer_channel_abort", CALL_CHANNEL, CLOSED | EVEN, abort_channel},
     {"fer_handle_close", CALL_PIPE, CLOSED, close_handle},
+    {"fer_server_drain", CALL_SERVER, CLOSED, drain_server},
     {"fer_server_close", CALL_SERVER, CLOSED | EVEN, close_server},
     {"fer_loop_close_objects", CALL_LOOP, 0, close_objects},
     {"fer_loop_close", CALL_LOOP, CLOSED, close_loop},

@@ -626,7 +626,7 @@ declare namespace ferrule {
     /** Send it a signal, SIGTERM unless given. */
     kill(signal?: NodeJS.Signals | number): boolean;
     /**
-     * Close the channel, and wait for the end of the process; kill one that is still there after `closeTimeout`. It is
+     * Close the channel and the child's standard input, and wait for the end of the process; kill one that is still there after `closeTimeout`. It is
      * rejected, after that, as the channel's close() is, but not because the process died: that is told here.
      */
     close(): Promise<ChildExit>;

@@ -56,9 +56,9 @@ function checkTime(value, name) {
 /** A secret as the addon takes it; text is UTF-8. */
 function checkSecret(value) {
   if (value === undefined) return undefined;
-  if (typeof value === 'string') return Buffer.from(value);
-  if (value instanceof Uint8Array) return value;
-  throw typeError('options.secret', 'a Buffer or a string', value);
+  const secret = typeof value === 'string' ? Buffer.from(value) : value;
+  if (!(secret instanceof Uint8Array)) throw typeError('options.secret', 'a Buffer or a string', value);
+  return secret;
 }
 
 /**

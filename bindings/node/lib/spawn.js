@@ -82,7 +82,7 @@ class Child extends EventEmitter {
   }
 
   /**
-   * Close the channel, and wait for the end of the process. One that is still there after the closeTimeout is killed.
+   * Close the channel and the child's standard input, and wait for the end of the process. One that is still there after the closeTimeout is killed.
    *
    * @returns {Promise<{ code: number | null, signal: string | null }>} rejected, after the end of the process, as the
    *   channel's close() is, but not because the process died: that is told here
@@ -90,6 +90,7 @@ class Child extends EventEmitter {
   async close() {
     let failure = null;
     await this.#channel.close().catch((error) => { failure = error; });
+    this.#process.stdin?.end();
     await within(this.#closeTimeout, this.#exited);
     await remove(this.#process, this.#exited);
     if (failure !== null && failure.status !== 'FER_ECONNRESET') throw failure;
@@ -179,12 +180,12 @@ function failureOf(command, cause, end, killed) {
   const syscall = `spawn ${command}`;
   if (end?.error !== undefined) return end.error;
   if (end !== null && !(killed && end.signal === 'SIGKILL')) {
-    const how = end.signal === null ? `with code ${end.code}` : `by ${end.signal}`;
-    const error = statusError(status.ECONNRESET, syscall, { detail: `the child ended ${how} before it said hello` });
+    const how = end.signal === null ? `exited with code ${end.code}` : `was killed by ${end.signal}`;
+    const error = statusError(status.ECONNRESET, syscall, { detail: `the child ${how} before it said hello` });
     return Object.assign(error, about, { exitCode: end.code, signalCode: end.signal });
   }
   if (cause.status !== 'FER_ETIMEDOUT') return Object.assign(cause, about);
-  const detail = 'the child did not say hello in time: is it a program of Ferrule, which calls parent()?';
+  const detail = 'the child did not open its channel in time: is it a Ferrule program?';
   return Object.assign(statusError(status.ETIMEDOUT, syscall, { detail }), about);
 }
 
@@ -289,8 +290,8 @@ async function parent(options) {
   try {
     return parentChannel(known, signal);
   } finally {
-    // A worker has a copy of the environment, which its own children would get.
-    delete process.env[VARIABLE];
+    // The variable is taken, except that a secret is refused before. A worker has a copy, for its own children.
+    if (known.secret === undefined) delete process.env[VARIABLE];
   }
 }
 

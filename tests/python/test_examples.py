@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from ferrule import sync
 from support import ROOT, raw_connect
 
 EXAMPLES = ROOT / "examples" / "python"
@@ -50,3 +52,19 @@ def test_a_program_for_pyuv(folder: Path) -> None:
         raw.sendall(b"hello")
         assert raw.recv(100) == b"hello"
     stop(server)
+
+
+def test_a_port_that_comes_with_a_message(address: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as port, sync.listen(address) as owner:
+        worker = start("share_port_worker.py", address)
+        with owner.accept(60) as channel:
+            channel.send(b"the port", handles=[port])
+            assert worker.stdout
+            assert worker.stdout.readline() == "serving the port\n"
+            for _ in range(2):
+                with socket.create_connection(port.getsockname()) as client:
+                    client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                    answer = b"".join(iter(lambda: client.recv(1000), b""))  # noqa: B023
+                    assert answer.endswith(f"process {worker.pid}\n".encode())
+        assert worker.communicate(timeout=60) == ("", "")
+        assert worker.returncode == 0

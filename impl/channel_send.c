@@ -5,6 +5,7 @@
 #include "status.h"
 
 enum {
+    HANDLE_WEIGHT = 8192,
     PARTS_ON_STACK = 16,
     SENT_BATCH = 64 /* completions in one turn of what completions sent: others get theirs */
 };
@@ -27,11 +28,16 @@ static void go_above(fer_channel *channel) {
     channel->drained = 0;
 }
 
+/* How much waits, for the limits. A descriptor that waits is dearer than its bytes: a process has few. */
+static uint64_t weight(const fer_channel *channel) {
+    return (uint64_t)channel->out.queued + (uint64_t)channel->out.rides * HANDLE_WEIGHT;
+}
+
 /* What follows from the state of the queue after a write, or a send. */
 static void after_write(fer_channel *channel) {
-    if (channel->out.queued >= channel->high_water) {
+    if (weight(channel) >= channel->high_water) {
         go_above(channel);
-    } else if (channel->above && channel->out.queued <= channel->high_water / 2) {
+    } else if (channel->above && weight(channel) <= channel->high_water / 2) {
         channel->above = 0;
         channel->drained = 1;
         fer__object_due(&channel->object);
@@ -71,7 +77,7 @@ static fer_status can_send(const fer_channel *channel, uint64_t size) {
                          (unsigned long long)size, (unsigned long long)channel->peer.max_message);
     if (size == 0 && channel->wire == FER_WIRE_PLAIN)
         return fer__fail(FER_EINVAL, "the plain wire has no empty message");
-    if (channel->out.queued > 0 && channel->out.queued + size > channel->hard_cap)
+    if (channel->out.queued > 0 && weight(channel) + size > channel->hard_cap)
         return fer__fail(FER_EAGAIN, "%zu bytes are queued already", channel->out.queued);
     return FER_OK;
 }
@@ -192,7 +198,7 @@ static int gather(fer_channel *channel, const fer_bytes *parts, size_t count, si
     }
     if (!channel->blocked)
         fer__object_due(&channel->object);
-    if (channel->out.queued >= channel->high_water)
+    if (weight(channel) >= channel->high_water)
         go_above(channel);
     return 1;
 }
@@ -274,17 +280,17 @@ void fer__channel_say_goodbye(fer_channel *channel) {
     fer__header header = {FER__FRAME_GOODBYE, 0, 0};
     struct iovec iov = {bytes, 0};
     fer_status status;
-    int answer;
+    int alone;
     if (channel->said_goodbye || channel->broken != FER_OK)
         return;
     channel->said_goodbye = 1;
     channel->corked = 0;
-    /* With nothing left to flush, a peer that did not wait for the answer to its goodbye lost nothing. */
-    answer = channel->ended && channel->end == FER_EOF && channel->out.queued == 0;
+    /* With nothing left to flush nothing is lost: how it ended, reading says. */
+    alone = channel->out.queued == 0;
     iov.iov_len = fer__header_encode((fer_wire)channel->wire, &header, bytes);
     status = fer__sendq_push(&channel->out, &channel->object.loop->pool, fer__channel_out(channel),
                              &iov, 1, channel->blocked ? 0 : FER__PUSH_NOW, NULL, NULL);
-    if (status != FER_OK && !(answer && (status == FER_EPIPE || status == FER_ECONNRESET)))
+    if (status != FER_OK && !(alone && (status == FER_EPIPE || status == FER_ECONNRESET)))
         fer__channel_break(channel, status);
     if (status == FER_OK && channel->out.queued > 0 && !channel->blocked) {
         channel->blocked = 1;

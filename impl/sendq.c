@@ -244,9 +244,9 @@ static fer_status write_queue(fer__sendq *queue, fer__pool *pool, fer__fd fd) {
             return status;
         if (head->riders != NULL) {
             /* They went with the first byte: the rest of a short write goes without. */
+            queue->rides -= (uint32_t)head->riders->count;
             free_riders(head->riders);
             head->riders = NULL;
-            queue->rides--;
         }
         consume(queue, pool, wrote);
         queue->begun = queue->queued;
@@ -450,7 +450,7 @@ static void append_riders(fer__sendq *queue, fer__reserve *reserve, const struct
         split_tail(queue, reserve);
     append_parts(queue, reserve, parts, count, how, 0);
     (before != NULL ? before->next : queue->head)->riders = riders;
-    queue->rides++;
+    queue->rides += (uint32_t)riders->count;
 }
 
 fer_status fer__sendq_pass(fer__sendq *queue, fer__pool *pool, fer__fd fd,
@@ -507,8 +507,8 @@ static void move_riders(fer__sendq *to, fer__reserve *reserve, fer__segment *fro
         before->room = 0;
     append_copy(to, reserve, from->data, from->size);
     (before != NULL ? before->next : to->head)->riders = from->riders;
+    to->rides += (uint32_t)from->riders->count;
     from->riders = NULL;
-    to->rides++;
 }
 
 fer_status fer__sendq_own(fer__sendq *queue, fer__pool *pool) {

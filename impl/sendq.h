@@ -58,7 +58,7 @@ typedef struct fer__sendq {
     fer__lane_out *lane; /**< NULL when there is none */
     uint32_t notes;      /**< bytes of BYTES frames that wait, and that only others are behind */
     uint32_t in_lane;    /**< bytes that these stand for; no more than the ring has */
-    uint32_t rides;      /**< segments that wait with descriptors */
+    uint32_t rides;      /**< descriptors that wait */
     int is_fifo;         /**< the descriptor is that of a FIFO, not of a socket */
 } fer__sendq;
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "impl/channel.h"
 
 enum { MIB = 1 << 20, CAP = FER_MESSAGE_HANDLES_MAX };
 
@@ -437,6 +438,23 @@ static void nothing_is_left_of_what_nobody_takes(void **state) {
     duo_close(&ends);
 }
 
+static void handles_that_wait_tell_the_sender(void **state) {
+    (void)state;
+    duo ends;
+    int number = 0;
+    int sent = 0;
+    const fer_channel_options options = taking(1);
+    duo_open(&ends, NULL, &options);
+    /* Nobody receives: once the kernel takes no more, few of them are enough. */
+    while (fer_channel_is_writable(ends.client)) {
+        assert_int_equal(pass(ends.client, "x", 1, &number, 1, NULL), FER_OK);
+        sent += ends.client->out.rides > 0;
+    }
+    assert_in_range(sent, 100, 200);
+    assert_int_equal(fer_channel_abort(ends.client), FER_OK);
+    duo_close(&ends);
+}
+
 static void waiting_handles_are_closed_with_the_channel(void **state) {
     (void)state;
     uint8_t *data = filled(8 * MIB, 1);
@@ -517,6 +535,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(rules_are_kept),
         HARNESS_TEST(every_cut_is_whole_again),
         HARNESS_TEST(nothing_is_left_of_what_nobody_takes),
+        HARNESS_TEST(handles_that_wait_tell_the_sender),
         HARNESS_TEST(waiting_handles_are_closed_with_the_channel),
         HARNESS_TEST(no_descriptor_left_ends_the_channel),
         HARNESS_TEST(blocking_channels_carry_them),

@@ -8,7 +8,8 @@
 
 enum {
     RETRY_AFTER_MS =
-        100 /* after a client, or a file, that was not what it should be, or without memory */
+        100, /* after a client, or a file, that was not what it should be, or without memory */
+    HELD_MS = INT32_MAX /* while a client has the FIFOs: the server holds its loop all the same */
 };
 
 static fer_server *from_object(fer__object *object) {
@@ -50,7 +51,11 @@ static void await_next(fer_server *server) {
 }
 
 static void on_retry(fer__deadline *deadline) {
-    await_next(FER__CONTAINER(deadline, fer__fifos, retry)->server);
+    fer__fifos *fifos = FER__CONTAINER(deadline, fer__fifos, retry);
+    if (fifos->busy)
+        fer__deadline_set(fifos->server->object.loop, deadline, HELD_MS);
+    else
+        await_next(fifos->server);
 }
 
 /* A channel is closed: on FIFOs the next client may come. */
@@ -227,6 +232,7 @@ fer_status fer__server_await(fer_server *server) {
         channel->gone = on_gone;
         channel->gone_user = server;
         fifos->busy = 1;
+        fer__deadline_set(server->object.loop, &fifos->retry, HELD_MS);
     }
     return FER_OK;
 }

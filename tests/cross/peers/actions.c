@@ -20,6 +20,9 @@ static void on_closed(fer_channel *channel, fer_status status, void *user) {
         give_up(FER_EINVAL, "unsent");
     }
     fer_channel_unref(channel);
+    if (peer->on_fifos && peer->server != NULL && peer->arguments->action != ACTION_ECHO) {
+        fer_server_close(peer->server, NULL, NULL);
+    }
 }
 
 void peer_end(struct peer *peer, fer_channel *channel) {

@@ -67,6 +67,7 @@ struct peer {
     fer_channel *channel; /**< the present one, until its end begins */
     struct result result;
     int held;           /**< receive nothing yet */
+    int on_fifos;       /**< the server stays until the channel is closed */
     size_t run;         /**< position in arguments->sizes */
     size_t of_run;      /**< messages of that run that were sent */
     size_t sent;        /**< messages that were sent */

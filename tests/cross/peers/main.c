@@ -24,7 +24,7 @@ static void on_client(fer_server *server, fer_status status, fer_channel *channe
         return;
     }
     /* A channel that nobody receives on does not hold the loop; until the line comes, the server does. */
-    if (peer->arguments->action != ACTION_ECHO && !peer->held) {
+    if (peer->arguments->action != ACTION_ECHO && !peer->held && !peer->on_fifos) {
         fer_server_close(server, NULL, NULL);
     }
     peer_start(peer, channel);
@@ -38,7 +38,9 @@ static void on_line(fer_loop *loop, fer_status status, void *user) {
         peer->held = 0;
         if (peer->channel != NULL) {
             peer_receive(peer);
-            fer_server_close(peer->server, NULL, NULL);
+            if (!peer->on_fifos) {
+                fer_server_close(peer->server, NULL, NULL);
+            }
         }
     }
 }
@@ -132,6 +134,8 @@ static void run(const struct arguments *arguments) {
     memset(&peer, 0, sizeof peer);
     peer.arguments = arguments;
     peer.held = arguments->hold;
+    /* There the client may still be about to open the second one when the first is served. */
+    peer.on_fifos = strncmp(arguments->address, "fifo:", 5) == 0;
     peer.result.bad = -1;
     status = fer_loop_new(&peer.loop);
     if (status != FER_OK) {

@@ -280,8 +280,10 @@ async function serve(channel) {
 async function runServer() {
   await new Promise((resolve, reject) => {
     listen(settings.address, options, (channel) => {
-      if (settings.action !== 'echo') server.close();
-      serve(channel).then(() => settings.action !== 'echo' && resolve(), reject);
+      const only = settings.action !== 'echo';
+      // On FIFOs the client may still be about to open the second one.
+      if (only && !settings.address.startsWith('fifo:')) server.close();
+      serve(channel).then(() => only && resolve(), reject);
     }).then((listening) => {
       server = listening;
       server.on('close', () => settings.action === 'echo' && resolve());

@@ -153,7 +153,9 @@ class Peer:
                 channel = await channels.get()
                 tasks.add(asyncio.ensure_future(self.serve(channel)))
                 if self.arguments.action != "echo":
-                    await server.close()
+                    # On FIFOs the client may still be about to open the second one.
+                    if not self.arguments.address.startswith("fifo:"):
+                        await server.close()
                     await asyncio.wait(tasks)
                     return
         finally:

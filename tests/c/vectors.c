@@ -102,6 +102,44 @@ size_t vector_piece(const wire_vector *vector, size_t at, size_t to, size_t *des
     return to - at;
 }
 
+static uint8_t *exactly(const char *digits, size_t wanted) {
+    size_t size = 0;
+    uint8_t *bytes = harness_bytes(digits, &size);
+    assert_int_equal(size, wanted);
+    return bytes;
+}
+
+int vectors_secret(size_t index, secret_vector *vector) {
+    json_error_t error;
+    const char *digits[7];
+    json_t *root = json_load_file(FER_TEST_VECTORS "/secrets.json", JSON_REJECT_DUPLICATES, &error);
+    if (root == NULL)
+        fail_msg("%s:%d: %s", error.source, error.line, error.text);
+    json_t *one = json_array_get(json_object_get(root, "secrets"), index);
+    if (one != NULL) {
+        if (json_unpack_ex(one, &error, JSON_STRICT, "{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name",
+                           &digits[0], "description", &digits[1], "secret", &digits[2],
+                           "client_hello", &digits[3], "server_hello", &digits[4], "client_proof",
+                           &digits[5], "server_proof", &digits[6]) != 0)
+            fail_msg("secret %lu: %s", (unsigned long)index, error.text);
+        vector->secret = harness_bytes(digits[2], &vector->secret_size);
+        for (int i = 0; i < 2; i++) {
+            vector->hello[i] = exactly(digits[3 + i], 60);
+            vector->proof[i] = exactly(digits[5 + i], 32);
+        }
+    }
+    json_decref(root);
+    return one != NULL;
+}
+
+void secret_vector_free(secret_vector *vector) {
+    free(vector->secret);
+    for (int i = 0; i < 2; i++) {
+        free(vector->hello[i]);
+        free(vector->proof[i]);
+    }
+}
+
 vector_events *vector_events_new(void) {
     vector_events *events = malloc(sizeof *events);
     assert_non_null(events);

@@ -46,6 +46,18 @@ void vector_free(wire_vector *vector);
  */
 size_t vector_piece(const wire_vector *vector, size_t at, size_t to, size_t *descriptors);
 
+/** Two HELLO payloads, and what each side proves with a secret. All of them bytes. */
+typedef struct secret_vector {
+    uint8_t *secret;
+    size_t secret_size;
+    uint8_t *hello[2]; /**< of the client, of the server */
+    uint8_t *proof[2]; /**< likewise */
+} secret_vector;
+
+/** Get a vector of secrets.json; 0 when there are not so many. */
+int vectors_secret(size_t index, secret_vector *vector);
+void secret_vector_free(secret_vector *vector);
+
 typedef struct vector_events vector_events;
 
 /** An empty list of what was seen. */

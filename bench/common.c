@@ -71,6 +71,12 @@ void print_result(const struct task *task, uint64_t count, double seconds) {
     fflush(stdout);
 }
 
+void print_counted(const struct task *task, uint64_t count, uint64_t allocations) {
+    printf("{\"count\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"allocations\": %" PRIu64 "}\n",
+           count, count * task->size, allocations);
+    fflush(stdout);
+}
+
 void *take_memory(size_t size) {
     void *memory = malloc(size);
 

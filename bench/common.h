@@ -46,6 +46,9 @@ void print_ready(void);
 /** The last line. */
 void print_result(const struct task *task, uint64_t count, double seconds);
 
+/** The last line of a program that counts, instead of print_result(). */
+void print_counted(const struct task *task, uint64_t count, uint64_t allocations);
+
 /** malloc(3) that ends the process when there is none; the memory is touched already. */
 void *take_memory(size_t size);
 

@@ -1,11 +1,19 @@
-/* Ferrule with a loop on both sides. */
+/* Ferrule with a loop on both sides.
+ *
+ * Built a second time with COUNTING set, it counts how often the library asks for memory once it has been going. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common.h"
 #include "ferrule.h"
+#include "usage.h"
+
+#ifndef COUNTING
+#define COUNTING 0
+#endif
 
 enum {
+    WARM = 10000,        /* messages after which counting starts */
     LEND_FROM = 32768,   /* from this size on messages are not copied: the library borrows them */
     LENT_BYTES = 1 << 20 /* as many of them are on their way at a time, but at least one message */
 };
@@ -20,6 +28,7 @@ static uint64_t sent;
 static double started;
 static double ended;
 static int ending;
+static uint64_t allocations;
 
 /* A message that was lent. Those that are back are kept for the next ones. */
 struct letter {
@@ -28,10 +37,10 @@ struct letter {
 };
 static struct letter *spare;
 
-static void check(fer_status status, const char *what) {
-    if (status != FER_OK) {
-        fprintf(stderr, "bench: %s\n", fer_status_detail());
-        die(what, fer_status_text(status));
+/* Whether the message with this number is the first that counts. */
+static void count_from(uint64_t number) {
+    if (COUNTING && number == WARM) {
+        allocations = usage_calls();
     }
 }
 
@@ -97,6 +106,7 @@ static int can_send(void) {
 /* Send as much as may be on its way, until time is up; drain and the letters that come back go on. */
 static void feed(void) {
     while (can_send()) {
+        count_from(sent);
         if (task.size >= LEND_FROM) {
             lend_message(sent++);
         } else {
@@ -115,6 +125,7 @@ static void on_drain(fer_channel *drained, void *user) {
 }
 
 static void on_message(const fer_message *message) {
+    count_from(tally.count);
     tally_add(&tally, &task, message->data, message->size);
     if (task.streams) {
         return;
@@ -164,11 +175,26 @@ static void on_connected(fer_channel *connected, fer_status status, void *user) 
     }
 }
 
+static void report(void) {
+    uint64_t count = task.streams && !task.serves ? sent : tally.count;
+
+    if (COUNTING && count > WARM) {
+        print_counted(&task, count - WARM, usage_calls() - allocations);
+    } else if (COUNTING) {
+        die("count", "too few messages");
+    } else {
+        print_result(&task, count, ended - (task.serves ? tally.started : started));
+    }
+}
+
 int main(int argc, char **argv) {
     char address[4096];
 
     task_parse(&task, argc, argv, "rtt", "stream");
     snprintf(address, sizeof address, "pipe:%s", task.path);
+    if (COUNTING) {
+        usage_start();
+    }
     outbox = take_memory(task.size);
     check(fer_loop_new(&loop), "loop");
     if (task.serves) {
@@ -178,12 +204,8 @@ int main(int argc, char **argv) {
         check(fer_channel_connect(loop, address, NULL, on_connected, NULL, &channel), "connect");
     }
     check(fer_loop_run(loop), "run");
-    if (task.serves) {
-        print_result(&task, tally.count, ended - tally.started);
-        fer_server_unref(server);
-    } else {
-        print_result(&task, task.streams ? sent : tally.count, ended - started);
-    }
+    report();
+    fer_server_unref(server);
     check(fer_loop_close(loop), "loop");
     fer_loop_unref(loop);
     return 0;

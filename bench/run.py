@@ -1,204 +1,173 @@
-"""Measures messages, connections, handles and idle objects against a raw socket. README.md says how.
+"""Measures messages, connections, handles and what they cost against a raw socket. README.md says how.
 
-Usage: run.py [--rounds N] [--seconds S] [--only NAME,…] [--json FILE]; run it as ./dev bench.
+Usage: run.py [OPTION…]; run it as ./dev bench. See --help.
 """
 
 import argparse
-import json
 import os
-import platform
-import statistics
 import sys
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
-from competitors import (
-    BASE,
-    COMPETITORS,
-    MEASUREMENTS,
-    Competitor,
-    Failure,
-    Measurement,
-    Memory,
-    measure,
-    measure_memory,
-    processors,
-)
+import calls
+import tables
+from competitors import BASE, COMPETITORS, GROUPS, MEASUREMENTS, C, Competitor, Measurement, measure
+from figures import Figures, load, machine
+from pair import Failure, processors
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
+from scale import measure_costs, measure_large, measure_memory
 
-ROUNDS = 7
-SECONDS = 0.4
-IDLE_OBJECTS = 1000
+ROUNDS = 5
+SECONDS = 1.0
 # Programs that ran over the last minute, on average; more than this spoils the figures.
 BUSY = 0.5
 RESULTS = Path(__file__).resolve().parent.parent / "build" / "bench" / "results.json"
-# The one that the targets are for, and the first of a name that reaches one counts.
-OURS = "ferrule"
-
-# (competitor, measurement) -> rate of each round, a second
-Rates = dict[tuple[str, str], list[float]]
+# What is measured besides the columns of the first tables.
+OPEN, LARGE, IDLE = "open", "large", "idle"
+NARROW = 120
 
 
-def plan(only: Optional[set[str]]) -> list[tuple[Measurement, Competitor]]:
+def plan(only: Optional[set[str]], groups: set[str]) -> list[tuple[Measurement, Competitor]]:
     """What one round measures, in order: the competitors of a measurement follow each other."""
-    return [
-        (measurement, competitor)
-        for measurement in MEASUREMENTS
-        if only is None or measurement.name in only
-        for competitor in COMPETITORS
-        if measurement.mode in competitor.programs
-    ]
+    steps = []
+    for measurement in MEASUREMENTS:
+        if only is not None and measurement.name not in only:
+            continue
+        able = [one for one in COMPETITORS if measurement.mode in one.programs]
+        wanted = [one for one in able if one.group in groups and one.name != BASE]
+        if wanted:
+            steps += [(measurement, one) for one in able if one.name == BASE or one in wanted]
+    return steps
 
 
-def run_rounds(console: Console, rounds: int, seconds: float, only: Optional[set[str]]) -> Rates:
-    """Every measurement of every competitor, `rounds` times over."""
-    rates: Rates = {}
-    steps = plan(only)
+def run_rounds(console: Console, figures: Figures, steps: list[tuple[Measurement, Competitor]]) -> None:
+    """Every measurement of every competitor, as often as there are rounds."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=rounds * len(steps))
-        for turn in range(rounds):
+        task = progress.add_task("", total=figures.rounds * len(steps))
+        for turn in range(figures.rounds):
             if not console.is_terminal:
-                console.print(f"round {turn + 1} of {rounds}")
+                console.print(f"round {turn + 1} of {figures.rounds}")
             for measurement, competitor in steps:
                 progress.update(task, description=f"{measurement.name}, {competitor.name}")
-                rate = measure(competitor, measurement, seconds)
-                rates.setdefault((competitor.name, measurement.name), []).append(rate)
+                rate = measure(competitor, measurement, figures.seconds)
+                figures.rates.setdefault((competitor.name, measurement.name), []).append(rate)
                 progress.advance(task)
-    return rates
 
 
-def ratios(rates: Rates, competitor: str, measurement: str) -> list[float]:
-    """Of each round: the competitor to the base."""
-    pairs = zip(rates[competitor, measurement], rates[BASE, measurement])
-    return [rate / base for rate, base in pairs]
+def run_all(console: Console, arguments: argparse.Namespace) -> Figures:
+    """All that was asked for."""
+
+    def asked(name: str) -> bool:
+        return arguments.only is None or name in arguments.only
+
+    figures = Figures(machine(), arguments.rounds, arguments.seconds)
+    run_rounds(console, figures, plan(arguments.only, arguments.group))
+    if asked(OPEN) and C in arguments.group:
+        console.print("many open channels")
+        figures.costs = measure_costs(arguments.rounds, arguments.seconds)
+    if asked(LARGE):
+        console.print("large messages")
+        figures.large = measure_large(arguments.rounds, arguments.group)
+    if asked(IDLE) and C in arguments.group:
+        console.print("idle objects")
+        figures.idle = measure_memory()
+    return figures
 
 
-def is_reached(rates: Rates, measurement: Measurement) -> bool:
-    """Whether one of our faces reaches the target."""
-    return any(
-        statistics.median(ratios(rates, name, measurement.name)) >= measurement.target
-        for name, measured in rates
-        if measured == measurement.name and name.startswith(OURS)
-    )
+def names_of(known: list[str]) -> Callable[[str], set[str]]:
+    """For argparse: a list with commas."""
 
+    def parse_names(text: str) -> set[str]:
+        names = {name.strip() for name in text.split(",")}
+        if not names <= set(known):
+            raise argparse.ArgumentTypeError(
+                f"not one of {', '.join(known)}: {', '.join(names - set(known))}"
+            )
+        return names
 
-def number(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
-
-
-def measured(rates: Rates) -> list[Measurement]:
-    return [one for one in MEASUREMENTS if (BASE, one.name) in rates]
-
-
-def rates_table(rates: Rates) -> Table:
-    """Medians as ratios to the base, with the smallest and largest of the rounds."""
-    table = Table(
-        title=f"messages, connections or handles a second, × {BASE}: median (least – most of the rounds)"
-    )
-    table.add_column("")
-    for measurement in measured(rates):
-        table.add_column(measurement.name, justify="right")
-    for competitor in COMPETITORS:
-        cells = []
-        for measurement in measured(rates):
-            if (competitor.name, measurement.name) not in rates:
-                cells.append("–")
-                continue
-            found = ratios(rates, competitor.name, measurement.name)
-            cell = number(statistics.median(found))
-            if competitor.name != BASE:
-                cell += f" ({number(min(found))} – {number(max(found))})"
-            cells.append(cell)
-        table.add_row(competitor.name, *cells)
-    table.add_section()
-    verdicts = []
-    for measurement in measured(rates):
-        good = is_reached(rates, measurement)
-        style = "green" if good else "red"
-        verdicts.append(Text(f"≥ {measurement.target:g} {'reached' if good else 'missed'}", style=style))
-    table.add_row("target of ferrule", *verdicts)
-    return table
-
-
-def memory_table(memory: Iterable[Memory], count: int) -> Table:
-    table = Table(title=f"bytes that one costs, of {count:,} that are idle")
-    for title in ("", "", "allocator", "malloc", "resident", "target"):
-        table.add_column(title, justify="right" if title else "left")
-    for one in memory:
-        good = one.malloc <= one.target
-        verdict = Text(
-            f"≤ {one.target:g} {'reached' if good else 'missed'}", style="green" if good else "red"
-        )
-        figures = (f"{value:.0f}" for value in (one.allocator, one.malloc, one.resident))
-        table.add_row(one.what, one.side, *figures, verdict)
-    return table
-
-
-def save(path: Path, rates: Rates, memory: Iterable[Memory], arguments: argparse.Namespace) -> None:
-    """Everything that was measured, in absolute figures."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {
-        "machine": {"system": platform.platform(), "processors": os.cpu_count()},
-        "rounds": arguments.rounds,
-        "seconds": arguments.seconds,
-        "a_second": [
-            {"competitor": competitor, "measurement": measurement, "rounds": found}
-            for (competitor, measurement), found in rates.items()
-        ],
-        "idle_bytes": [asdict(side) for side in memory],
-    }
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return parse_names
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench", description=(__doc__ or "").split("\n")[0])
+    names = [*(one.name for one in MEASUREMENTS), OPEN, LARGE, IDLE]
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default {ROUNDS}")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"of a measurement; default {SECONDS}")
-    names = [one.name for one in MEASUREMENTS]
-    parser.add_argument("--only", help=f"some of: {', '.join(names)}, idle")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help=f"of a measurement; default {SECONDS:g}"
+    )
+    parser.add_argument(
+        "--group", type=names_of(list(GROUPS)), default=set(GROUPS), help=f"some of: {', '.join(GROUPS)}"
+    )
+    parser.add_argument("--only", type=names_of(names), help=f"some of: {', '.join(names)}")
     parser.add_argument("--json", type=Path, default=RESULTS, help="where the absolute figures go")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the figures")
+    parser.add_argument("--page", type=Path, metavar="FILE.md", help="put the tables into this page")
+    parser.add_argument(
+        "--from",
+        type=Path,
+        dest="earlier",
+        metavar="FILE.json",
+        help="measure nothing: show what is in this file",
+    )
+    parser.add_argument(
+        "--calls", action="store_true", help="measure only the system calls and allocations of a message"
+    )
     arguments = parser.parse_args()
-    arguments.only = {name.strip() for name in arguments.only.split(",")} if arguments.only else None
-    if arguments.only and not arguments.only <= {*names, "idle"}:
-        parser.error(f"--only knows {', '.join(names)} and idle")
     if arguments.rounds < 1 or not 0 < arguments.seconds < 3600:
         parser.error("--rounds is at least 1, --seconds above 0")
     return arguments
 
 
-def main() -> int:
-    arguments = parse()
-    # The table does not fold on a terminal that is too narrow for it, nor in a file.
-    console = Console(highlight=False)
-    if console.width < 120:
-        console = Console(highlight=False, width=120)
+def warn(console: Console) -> None:
+    """What would make the figures mean less."""
     if processors() is None:
         console.print("Both processes share one processor: these ratios are not those of the targets.")
-    load = os.getloadavg()[0]
-    if load > BUSY:
-        console.print(f"The machine is busy (load {load:.1f}): these ratios may be far off.")
+    load_average = os.getloadavg()[0]
+    if load_average > BUSY:
+        console.print(f"The machine is busy (load {load_average:.1f}): these ratios may be far off.")
+
+
+def show(console: Console, figures: Figures, arguments: argparse.Namespace) -> None:
+    for grid in tables.grids(figures, spread=True):
+        console.print(grid.rich())
+    if arguments.plot is not None:
+        import plot
+
+        plot.draw(figures, arguments.plot)
+        console.print(f"Drawn: {os.path.relpath(arguments.plot)}")
+    if arguments.page is not None:
+        page = arguments.page.read_text(encoding="utf-8")
+        arguments.page.write_text(tables.into_page(page, figures), encoding="utf-8")
+        console.print(f"Tables: {os.path.relpath(arguments.page)}")
+
+
+def main() -> int:
+    arguments = parse()
+    # The tables do not fold on a terminal that is too narrow for them, nor in a file.
+    console = Console(highlight=False)
+    if console.width < NARROW:
+        console = Console(highlight=False, width=NARROW)
     try:
-        rates = run_rounds(console, arguments.rounds, arguments.seconds, arguments.only)
-        idle = arguments.only is None or "idle" in arguments.only
-        memory = measure_memory(IDLE_OBJECTS) if idle else []
-    except Failure as failure:
+        if arguments.earlier is not None:
+            show(console, load(arguments.earlier), arguments)
+            return 0
+        if arguments.calls:
+            console.print(calls.grid(arguments.group, arguments.seconds).rich())
+            return 0
+        warn(console)
+        figures = run_all(console, arguments)
+        figures.save(arguments.json)
+        console.print(f"Absolute figures: {os.path.relpath(arguments.json)}")
+        show(console, figures, arguments)
+    except (Failure, OSError, ValueError) as failure:
         console.print(f"bench: {failure}", style="red")
         return 1
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
         return 130
-    save(arguments.json, rates, memory, arguments)
-    if rates:
-        console.print(rates_table(rates))
-    if memory:
-        console.print(memory_table(memory, IDLE_OBJECTS))
-    console.print(f"Absolute figures: {os.path.relpath(arguments.json)}")
     return 0
 
 

@@ -3,12 +3,14 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "common.h"
 
 static size_t allocated;
+static uint64_t calls;
 
 void check(fer_status status, const char *what) {
     if (status != FER_OK) {
@@ -21,6 +23,7 @@ static void *count_malloc(size_t size, void *user) {
     void *memory = malloc(size);
 
     (void)user;
+    calls++;
     allocated += malloc_usable_size(memory);
     return memory;
 }
@@ -30,6 +33,7 @@ static void *count_realloc(void *memory, size_t size, void *user) {
     void *grown = realloc(memory, size);
 
     (void)user;
+    calls++;
     if (grown != NULL) {
         allocated += malloc_usable_size(grown) - old;
     }
@@ -63,7 +67,7 @@ struct usage usage_now(void) {
     return usage;
 }
 
-static void allow_descriptors(void) {
+void usage_allow_descriptors(void) {
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
@@ -78,11 +82,47 @@ static void allow_descriptors(void) {
 void usage_start(void) {
     fer_allocator allocator = FER_ALLOCATOR_INIT;
 
-    allow_descriptors();
+    usage_allow_descriptors();
     allocator.malloc = count_malloc;
     allocator.realloc = count_realloc;
     allocator.free = count_free;
     check(fer_set_allocator(&allocator), "allocator");
+}
+
+uint64_t usage_calls(void) {
+    return calls;
+}
+
+/* A line of /proc/self/status, in bytes. */
+static size_t status_bytes(const char *name) {
+    size_t length = strlen(name);
+    size_t found = 0;
+    char line[256];
+    FILE *file = fopen("/proc/self/status", "r");
+
+    if (file == NULL) {
+        die_errno("/proc/self/status");
+    }
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, length) == 0) {
+            found = (size_t)strtoull(line + length, NULL, 10) * 1024;
+        }
+    }
+    fclose(file);
+    return found;
+}
+
+size_t usage_reset_peak(void) {
+    FILE *file = fopen("/proc/self/clear_refs", "w");
+
+    if (file == NULL || fputs("5", file) < 0 || fclose(file) != 0) {
+        die_errno("/proc/self/clear_refs");
+    }
+    return status_bytes("VmRSS:");
+}
+
+size_t usage_peak(void) {
+    return status_bytes("VmHWM:");
 }
 
 void usage_print(const struct usage *before, size_t count) {

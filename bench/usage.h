@@ -1,10 +1,11 @@
 /**
- * What a process uses: for the programs that leave objects idle.
+ * What a process uses: for the programs that count more than messages.
  */
 #ifndef FERRULE_BENCH_USAGE_H
 #define FERRULE_BENCH_USAGE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ferrule.h"
 
@@ -21,8 +22,20 @@ struct usage {
 /** End the process, with the library's words, unless `status` is FER_OK. */
 void check(fer_status status, const char *what);
 
+/** Let this process have as many descriptors as it may. */
+void usage_allow_descriptors(void);
+
+/** Have the most that is resident counted from now on; how much it is now, in bytes. */
+size_t usage_reset_peak(void);
+
+/** The most bytes that were resident since then. */
+size_t usage_peak(void);
+
 /** Have the library's memory counted, and as many descriptors as there may be. Once, at first. */
 void usage_start(void);
+
+/** How often the library asked its allocator for memory since then. */
+uint64_t usage_calls(void);
 
 struct usage usage_now(void);
 

@@ -1,0 +1,55 @@
+// Ferrule's Channel, both sides: ferrule.mjs serve|drive PATH MODE SIZE SECONDS
+import { once } from 'node:events';
+import { connect, listen } from '../../bindings/node/lib/index.mjs';
+import { Tally, Task, ready } from './task.mjs';
+
+const task = new Task(process.argv.slice(2));
+const tally = new Tally(task);
+const address = `pipe:${task.path}`;
+
+function onclient(channel) {
+  channel.on('message', (message) => {
+    tally.add(message);
+    if (!task.streams) channel.send(message);
+  });
+  channel.on('end', () => {
+    tally.print();
+    server.close();
+  });
+}
+
+function feed(channel, messages) {
+  for (;;) {
+    const goOn = channel.send(messages[tally.count % messages.length]);
+    tally.count += 1;
+    if (tally.isOver()) {
+      channel.close();
+      return;
+    }
+    if (!goOn) return;
+  }
+}
+
+let server;
+if (task.serves) {
+  server = await listen(address, onclient);
+  ready();
+} else {
+  const channel = await connect(address);
+  const messages = task.messages();
+  if (task.streams) {
+    channel.on('drain', () => feed(channel, messages));
+    tally.start();
+    feed(channel, messages);
+  } else {
+    channel.on('message', (message) => {
+      tally.add(message);
+      if (tally.isOver()) channel.close();
+      else channel.send(messages[tally.count % messages.length]);
+    });
+    tally.start();
+    channel.send(messages[0]);
+  }
+  await once(channel, 'close');
+  tally.print();
+}

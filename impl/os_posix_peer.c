@@ -122,6 +122,15 @@ static int ask_peer(fer__fd netlink, const name *own, const name *peer, int list
     return number == 0 && inode == 0 ? ENOENT : number;
 }
 
+/* Whether nobody can ask here, or only this once: then who is there may not be taken for a friend. */
+static fer_status no_answer(int number) {
+    if (number == EMFILE || number == ENFILE || number == ENOMEM)
+        return fer__fail_plain(fer__status_from_errno(number));
+    if (number == ENOBUFS || number == EAGAIN || number == EINTR)
+        return fer__fail(FER_ENOMEM, "the system had no room to tell who is at the other end");
+    return fer__fail(FER_ENOTSUP, "the system does not tell who is at the other end");
+}
+
 static fer_status find_user(fer__fd netlink, fer__fd fd, int listener, uint32_t *uid) {
     name own;
     name peer;
@@ -142,9 +151,12 @@ static fer_status find_user(fer__fd netlink, fer__fd fd, int listener, uint32_t 
     if (number == 0)
         return FER_OK;
     /* Where the kernel does not find this side's socket either, it does not tell. */
-    if (number == ENOENT && ask(netlink, &own, &peer, &ignored, &inode) == 0)
-        return fer__fail(FER_EACCES, "the peer has closed: nobody can tell who it was");
-    return fer__fail(FER_ENOTSUP, "the system does not tell who is at the other end");
+    if (number == ENOENT) {
+        number = ask(netlink, &own, &peer, &ignored, &inode);
+        if (number == 0)
+            return fer__fail(FER_EACCES, "the peer has closed: nobody can tell who it was");
+    }
+    return no_answer(number);
 }
 
 fer_status fer__os_tcp_user(fer__fd fd, int listener, uint32_t *uid) {
@@ -152,14 +164,11 @@ fer_status fer__os_tcp_user(fer__fd fd, int listener, uint32_t *uid) {
     fer__fd netlink = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     fer_status status;
     if (netlink < 0) {
-        int number = errno;
-        errno = saved;
-        if (number == EMFILE || number == ENFILE || number == ENOMEM)
-            return fer__fail_plain(fer__status_from_errno(number));
-        return fer__fail(FER_ENOTSUP, "the system does not tell who is at the other end");
+        status = no_answer(errno);
+    } else {
+        status = find_user(netlink, fd, listener, uid);
+        close(netlink);
     }
-    status = find_user(netlink, fd, listener, uid);
-    close(netlink);
     errno = saved;
     return status;
 }

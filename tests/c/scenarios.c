@@ -166,6 +166,7 @@ const scenario scenarios[] = {
     {"a server with FIFOs of its own", use_own_fifos},
     {"native channels on TCP", use_native_channels_on_tcp},
     {"plain channels on TCP", use_plain_channels_on_tcp},
+    {"channels with a secret", use_a_secret},
     {"channels on descriptors", use_descriptors},
     {"a pair of channels", use_a_pair},
     {"messages with handles", use_handles},

@@ -96,6 +96,12 @@ static void open_tcp(chat *all) {
     open_at(all, "tcp:127.0.0.1:0");
 }
 
+static void open_with_secret(chat *all) {
+    all->options.secret = "known to both";
+    all->options.secret_size = strlen(all->options.secret);
+    open_tcp(all);
+}
+
 /* Both ends are there, and connecting. */
 static void open_ends(chat *all) {
     for (int i = 0; i < 2; i++) {
@@ -259,6 +265,10 @@ void use_native_channels_on_tcp(outcome *to) {
 
 void use_plain_channels_on_tcp(outcome *to) {
     use_channels(to, FER_WIRE_PLAIN, open_tcp);
+}
+
+void use_a_secret(outcome *to) {
+    use_channels(to, FER_WIRE_NATIVE, open_with_secret);
 }
 
 void use_descriptors(outcome *to) {

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -234,6 +235,29 @@ WRAPPED(int, fcntl, (int fd, int command, ...)) {
     if (command == F_DUPFD_CLOEXEC && fails(CALL_fcntl))
         return -1;
     return __real_fcntl(fd, command, argument);
+}
+
+/* The library asks the kernel itself in this way; all others are raw peers of the tests. */
+static int is_question(int fd) {
+    int domain = 0;
+    socklen_t size = sizeof domain;
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_NETLINK;
+}
+
+WRAPPED(ssize_t, send, (int fd, const void *data, size_t size, int flags)) {
+    return is_question(fd) && fails(CALL_send) ? -1 : __real_send(fd, data, size, flags);
+}
+
+WRAPPED(ssize_t, recv, (int fd, void *data, size_t size, int flags)) {
+    return is_question(fd) && fails(CALL_recv) ? -1 : __real_recv(fd, data, size, flags);
+}
+
+WRAPPED(int, memfd_create, (const char *name, unsigned flags)) {
+    return fails(CALL_memfd_create) ? -1 : __real_memfd_create(name, flags);
+}
+
+WRAPPED(void *, mmap, (void *at, size_t size, int protection, int flags, int fd, off_t offset)) {
+    return fails(CALL_mmap) ? MAP_FAILED : __real_mmap(at, size, protection, flags, fd, offset);
 }
 
 /* Those of libuv give the error, and not by errno. */

@@ -30,6 +30,10 @@
     X(fstat)            \
     X(socketpair)       \
     X(fcntl)            \
+    X(send)             \
+    X(recv)             \
+    X(memfd_create)     \
+    X(mmap)             \
     X(uv_loop_init)     \
     X(uv_mutex_init)    \
     X(uv_async_init)    \

@@ -84,6 +84,11 @@ static const trouble troubles[] = {
     {CALL_fstat, ENOMEM, 0, ON_LOOPS},
     {CALL_socketpair, EMFILE, 0, ON_LOOPS},
     {CALL_fcntl, EMFILE, 0, ON_LOOPS},
+    {CALL_send, ENOBUFS, 0, ANYWHERE},
+    {CALL_recv, EINTR, 1, ANYWHERE},
+    {CALL_recv, ENOMEM, 0, ANYWHERE},
+    {CALL_memfd_create, EMFILE, 1, ANYWHERE},
+    {CALL_mmap, ENOMEM, 0, ANYWHERE},
 };
 
 enum { TROUBLES = sizeof troubles / sizeof troubles[0] };

@@ -19,7 +19,11 @@ import doc_blocks  # noqa: E402
 DOCS = support.ROOT / "docs"
 PACKAGE = str(Path(ferrule.__file__).resolve().parents[1])
 PAGE = DOCS / "python.md"
-PROGRAMS = doc_blocks.programs(PAGE, "python") + doc_blocks.programs(DOCS / "pipes.md", "python")
+PROGRAMS = [
+    program
+    for page in (PAGE, DOCS / "pipes.md", DOCS / "channels.md")
+    for program in doc_blocks.programs(page, "python")
+]
 
 
 def test_there_are_programs() -> None:

@@ -55,7 +55,11 @@ test('the addon refuses arguments of the wrong kind', isolated(async ({ address 
     () => native.receivedFd(), () => native.receivedFd({}), () => native.receivedClose(channel), () => native.receivedRelease(7),
     () => channel.info(), () => channel.info(new Float64Array(3)), () => channel.hold(),
     () => server.listen(7, options), () => server.listen('pipe:x', {}), () => server.take(), () => server.take(pipe),
-    () => server.hold('yes'),
+    () => server.hold('yes'), () => server.limits(), () => server.limits(1, '2'), () => server.allow(), () => server.allow('any'),
+    () => channel.connect('pipe:x', options, 'secret'), () => channel.connect('pipe:x', options, null),
+    () => channel.parent(), () => channel.parent(options, new Uint16Array(2)), () => server.listen('pipe:x', options, []),
+    () => channel.stats(), () => channel.stats(new Float64Array(7)), () => native.activationAddress(7, 0),
+    () => native.activationAddress('x', '0'),
     () => native.register(), () => native.register('pipeRead', 7), () => native.register(7, () => {}),
   ];
   for (const call of calls) assert.throws(call, wrong, String(call));
@@ -66,6 +70,12 @@ test('the addon refuses arguments of the wrong kind', isolated(async ({ address 
   assert.equal(channel.close(), inval);
   assert.equal(server.close(), inval);
   assert.equal(server.take(channel), native.statuses.FER_EAGAIN.status);
+  for (const status of [channel.stats(new Float64Array(8)), channel.credentials(), server.limits(0, 0), server.allow(true)]) {
+    assert.equal(status, inval);
+  }
+  assert.equal(server.limits(-1, 0), inval);
+  assert.equal(native.activationAddress(undefined, -1), inval);
+  assert.equal(server.count(), 0);
   assert.equal(pipe.listen(5), native.statuses.FER_EDESTADDRREQ.status);
   await done();
 }));

@@ -9,12 +9,16 @@ const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
 const { test } = require('node:test');
-const { addon, isolated, root } = require('./helpers.js');
+const { addon, closed, event, ferrule, isolated, root } = require('./helpers.js');
 
 function start(name, ...args) {
+  return startWith(['ignore', 'pipe', 'inherit'], name, ...args);
+}
+
+function startWith(stdio, name, ...args) {
   const child = spawn(process.execPath, [path.join(root, 'examples', 'node', name), ...args], {
     env: { ...process.env, FERRULE_NODE_ADDON: addon, NODE_TEST_CONTEXT: undefined },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio,
   });
   child.stdout.setEncoding('utf8');
   return child;
@@ -64,4 +68,58 @@ test('a port that several processes serve', isolated(async ({ address, path: fil
   owner.kill();
   await gone;
   fs.unlinkSync(file);
+}));
+
+/** Come to a server as soon as there is room. */
+async function connectWhenPossible(address, options) {
+  for (;;) {
+    try {
+      return await ferrule.connect(address, options);
+    } catch (error) {
+      assert.equal(error.code, 'ECONNRESET');
+    }
+  }
+}
+
+test('the server of a crowd', isolated(async ({ address }) => {
+  const server = startWith(['ignore', 'pipe', 'pipe'], 'crowd_server.mjs', address);
+  const over = once(server, 'exit');
+  let complaints = '';
+  server.stderr.setEncoding('utf8').on('data', (text) => { complaints += text; });
+  const ended = event(server.stderr, 'end');
+  await once(server.stdout, 'data');
+  const clients = await Promise.all(Array.from({ length: 100 }, () => ferrule.connect(address)));
+  // One more than may come.
+  await assert.rejects(ferrule.connect(address), { code: 'ECONNRESET' });
+  const [speaker, quiet, ...others] = clients;
+  speaker.send('to all of you');
+  for (const client of [quiet, ...others]) assert.equal(String(await client.receive()), 'to all of you');
+  // One goes, in no orderly way, and another comes in its place.
+  quiet.abort();
+  await closed(quiet);
+  const late = await connectWhenPossible(address);
+  late.send('late');
+  for (const client of [speaker, ...others]) assert.equal(String(await client.receive()), 'late');
+  await closed(late.resume());
+  // One that takes too little.
+  const small = await connectWhenPossible(address, { maxMessage: 1000 });
+  await assert.rejects(small.receive(), { code: 'ECONNRESET' });
+  await closed(small);
+  // It says goodbye to everybody, and ends.
+  server.kill('SIGTERM');
+  for (const client of [speaker, ...others]) assert.equal(await client.receive(), null);
+  await Promise.all([speaker, ...others].map(closed));
+  assert.deepEqual(await over, [0, null]);
+  await ended;
+  assert.match(complaints, /EBUSY: 100 channels are open/);
+}));
+
+test('a parent and its child in C', isolated(async () => {
+  const program = path.join(path.dirname(path.dirname(addon)), 'bin', 'ferrule_example_child');
+  const parent = startWith(['pipe', 'pipe', 'inherit'], 'parent.mjs', program);
+  let output = '';
+  parent.stdout.on('data', (text) => { output += text; });
+  parent.stdin.end('one\ntwo\n');
+  assert.deepEqual(await once(parent, 'close'), [0, null]);
+  assert.equal(output, 'one\ntwo\n');
 }));

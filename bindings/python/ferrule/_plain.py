@@ -107,14 +107,16 @@ class PlainStream:
             lost = failure
         finally:
             left = self.queued
+            gone = self.writer.transport.is_closing()
             self.writer.transport.abort()
         try:
             await self.writer.wait_closed()
         except OSError:
             pass  # The connection is gone: nothing else is wanted.
-        if isinstance(lost, asyncio.TimeoutError) and left > len(_GOODBYE):
+        if lost is not None and left > len(_GOODBYE):
             raise _unsent(_ferrule.FER_ETIMEDOUT, left - len(_GOODBYE))
-        if isinstance(lost, ConnectionError) and queued:
+        # A connection that is lost has dropped what was queued.
+        if lost is not None and gone and queued:
             raise _unsent(_ferrule.FER_ECONNRESET, queued)
 
     async def _say_goodbye(self) -> None:

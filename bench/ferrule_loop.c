@@ -1,6 +1,7 @@
 /* Ferrule with a loop on both sides.
  *
- * Built a second time with COUNTING set, it counts how often the library asks for memory once it has been going. */
+ * Built again with COUNTING set, it counts how often the library asks for memory once it has been going; with
+ * FLAGS, what the flags of a channel change. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +11,9 @@
 
 #ifndef COUNTING
 #define COUNTING 0
+#endif
+#ifndef FLAGS
+#define FLAGS 0
 #endif
 
 enum {
@@ -188,8 +192,10 @@ static void report(void) {
 }
 
 int main(int argc, char **argv) {
+    fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
     char address[4096];
 
+    options.flags = FLAGS;
     task_parse(&task, argc, argv, "rtt", "stream");
     snprintf(address, sizeof address, "pipe:%s", task.path);
     if (COUNTING) {
@@ -198,10 +204,11 @@ int main(int argc, char **argv) {
     outbox = take_memory(task.size);
     check(fer_loop_new(&loop), "loop");
     if (task.serves) {
-        check(fer_server_listen(loop, address, NULL, on_client, NULL, NULL, &server), "listen");
+        check(fer_server_listen(loop, address, &options, on_client, NULL, NULL, &server), "listen");
         print_ready();
     } else {
-        check(fer_channel_connect(loop, address, NULL, on_connected, NULL, &channel), "connect");
+        check(fer_channel_connect(loop, address, &options, on_connected, NULL, &channel),
+              "connect");
     }
     check(fer_loop_run(loop), "run");
     report();

@@ -130,6 +130,13 @@ def warn(console: Console) -> None:
         console.print(f"The machine is busy (load {load_average:.1f}): these ratios may be far off.")
 
 
+def fill(console: Console, path: Path, name: str, text: str) -> None:
+    """Put a text into a page."""
+    page = path.read_text(encoding="utf-8")
+    path.write_text(tables.into_page(page, name, text), encoding="utf-8")
+    console.print(f"Tables: {os.path.relpath(path)}")
+
+
 def show(console: Console, figures: Figures, arguments: argparse.Namespace) -> None:
     for grid in tables.grids(figures, spread=True):
         console.print(grid.rich())
@@ -139,9 +146,7 @@ def show(console: Console, figures: Figures, arguments: argparse.Namespace) -> N
         plot.draw(figures, arguments.plot)
         console.print(f"Drawn: {os.path.relpath(arguments.plot)}")
     if arguments.page is not None:
-        page = arguments.page.read_text(encoding="utf-8")
-        arguments.page.write_text(tables.into_page(page, figures), encoding="utf-8")
-        console.print(f"Tables: {os.path.relpath(arguments.page)}")
+        fill(console, arguments.page, tables.FIGURES, tables.figures_text(figures))
 
 
 def main() -> int:
@@ -155,7 +160,10 @@ def main() -> int:
             show(console, load(arguments.earlier), arguments)
             return 0
         if arguments.calls:
-            console.print(calls.grid(arguments.group, arguments.seconds).rich())
+            grid = calls.grid(arguments.group, arguments.seconds)
+            console.print(grid.rich())
+            if arguments.page is not None:
+                fill(console, arguments.page, tables.CALLS, grid.markdown())
             return 0
         warn(console)
         figures = run_all(console, arguments)

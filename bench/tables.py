@@ -20,8 +20,8 @@ from scale import (
     slowdown,
 )
 
-# The marks in a page between which the tables are.
-BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
+# What stands between the marks of a page.
+FIGURES, CALLS = "figures", "calls"
 
 
 @dataclass(frozen=True)
@@ -205,8 +205,13 @@ def about(figures: Figures) -> str:
     )
 
 
-def into_page(page: str, figures: Figures) -> str:
-    """A page with the tables between its marks. ValueError when it has none."""
-    start, end = page.index(BEGIN) + len(BEGIN), page.index(END)
-    tables = "\n".join(grid.markdown() for grid in grids(figures, spread=False))
-    return f"{page[:start]}\n{about(figures)}\n\n{tables}\n{page[end:]}"
+def into_page(page: str, name: str, text: str) -> str:
+    """A page with the text between its marks of this name. ValueError when it has none."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    start = page.index(begin) + len(begin)
+    return f"{page[:start]}\n{text}\n{page[page.index(end, start) :]}"
+
+
+def figures_text(figures: Figures) -> str:
+    """All tables for a page."""
+    return "\n".join([about(figures) + "\n", *(grid.markdown() for grid in grids(figures, spread=False))])

@@ -38,7 +38,8 @@ if (task.serves) {
   const channel = await connect(address);
   const messages = task.messages();
   if (task.streams) {
-    channel.on('drain', () => feed(channel, messages));
+    // At its end a channel has room for the last time.
+    channel.on('drain', () => channel.closed || feed(channel, messages));
     tally.start();
     feed(channel, messages);
   } else {

@@ -376,6 +376,17 @@ declare namespace ferrule {
 
   /** What pipes and TCP sockets have in common. */
   interface Stream {
+    /** Bytes that were read from the system. */
+    readonly bytesRead: number;
+    /** Bytes that were given to be written, those that wait included. */
+    readonly bytesWritten: number;
+    /** Whether a connect is under way. */
+    readonly connecting: boolean;
+    /** Whether the stream is not connected: not yet, not any more, or a listener. */
+    readonly pending: boolean;
+    readonly readyState: 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed';
+    /** What setTimeout() was given; undefined before. */
+    readonly timeout: number | undefined;
     /** Bytes that wait in the library, beside the stream's own writableLength. */
     readonly writeQueueSize: number;
     /** The size of the kernel's buffer for what is sent, in bytes. Linux tells twice what was set. */
@@ -404,6 +415,13 @@ declare namespace ferrule {
     setBlocking(on?: boolean): this;
     /** Write as much as the kernel takes now; 0 when earlier writes are not done or nothing fits. */
     tryWrite(data: Data): number;
+    /**
+     * Emit 'timeout' when nothing has come or gone for so many milliseconds, and each time again; 0: never. Nothing else
+     * happens. The callback is a listener for the next 'timeout'.
+     */
+    setTimeout(timeout: number, callback?: () => void): this;
+    /** Write what was given, then destroy the stream. */
+    destroySoon(): void;
     /** Keep Node from exiting while the handle waits for something, as it does at first. */
     ref(): this;
     /** Let Node exit though the handle is open. */
@@ -462,6 +480,10 @@ declare namespace ferrule {
     pendingInstances(count: number): this;
     /** Who is at the other end. */
     peerCredentials(): Credentials;
+    /** Does nothing, as with a pipe of Node's own. */
+    setNoDelay(on?: boolean): this;
+    /** Does nothing, as with a pipe of Node's own. */
+    setKeepAlive(on?: boolean, delay?: number): this;
   }
 
   interface Pipe extends Stream {}

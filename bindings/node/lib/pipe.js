@@ -18,6 +18,13 @@ const HARMLESS = new Set(['FER_EBADF', 'FER_ECLOSED', 'FER_EINVAL', 'FER_EMFILE'
 /** An option of the constructor: the addon's side, made elsewhere. */
 const made = Symbol('ferrule.made');
 
+/** The addon's side of a new pipe. */
+function makeHandle(ipc) {
+  const handle = new native.Pipe();
+  check(handle.init(ipc), 'pipe');
+  return handle;
+}
+
 /**
  * A pipe: a Unix domain socket (a named pipe on Windows), over which handles can be passed.
  *
@@ -37,9 +44,8 @@ class Pipe extends Stream {
   constructor(options) {
     const { ipc: given, [made]: handle, ...rest } = checkOptions(options);
     const ipc = checkBoolean(given, 'options.ipc', false);
-    super(handle ?? new native.Pipe(), rest);
+    super(handle ?? makeHandle(ipc), rest);
     this.#ipc = ipc;
-    if (handle === undefined) check(handleOf(this, native.Pipe).init(ipc), 'pipe');
   }
 
   /**
@@ -55,6 +61,16 @@ class Pipe extends Stream {
     const pipes = [new Pipe({ ...given, [made]: a }), new Pipe({ ...given, [made]: b })];
     for (const pipe of pipes) openedStream(pipe, true);
     return pipes;
+  }
+
+  /** Does nothing, as with a pipe of Node's own: what sets up a net.Socket takes a Pipe too. */
+  setNoDelay() {
+    return this;
+  }
+
+  /** Does nothing, as with a pipe of Node's own. */
+  setKeepAlive() {
+    return this;
   }
 
   /** Whether handles may be passed over the pipe. */
@@ -229,7 +245,7 @@ class Pipe extends Stream {
       } else {
         callback(error);
       }
-    });
+    }, chunk.byteLength);
   }
 
   /**

@@ -2,11 +2,12 @@
 
 /** What pipes and TCP sockets have in common. */
 
-const { Duplex } = require('node:stream');
+const { Duplex, addAbortSignal } = require('node:stream');
 const native = require('./native.js');
 const { abortError, check, codedError, status, statusError } = require('./errors.js');
 const { forAddon } = require('./bytes.js');
 const { LARGEST, forward, handleOf, isHandle, own, whenUnused, withHandle } = require('./handle.js');
+const { withIdle } = require('./idle.js');
 const { toServer, toSocket } = require('./objects.js');
 const { checkBoolean, checkFunction, checkInteger, checkOptions, checkSignal, checkTime } = require('./options.js');
 
@@ -27,7 +28,7 @@ let submitWrite;
  *
  * As a listener it emits 'connection', and accept() takes the connection. 'close' comes once, at the end.
  */
-class Stream extends withHandle(Duplex) {
+class Stream extends withIdle(withHandle(Duplex)) {
   #handle;
   /** A call that opens the handle has succeeded. */
   #opened = false;
@@ -38,15 +39,22 @@ class Stream extends withHandle(Duplex) {
   #written = null;
   #shut = null;
   #destroyed = null;
+  /** Bytes that were read, that were given to the addon to write, and of those that it has not told the end of. */
+  #read = 0;
+  #sent = 0;
+  #sending = 0;
 
   /**
    * @param {object} handle of the addon
    * @param {import('node:stream').DuplexOptions} options
    */
   constructor(handle, options) {
-    super({ allowHalfOpen: false, ...options, decodeStrings: true, objectMode: false, emitClose: true, autoDestroy: true });
+    const { signal, ...rest } = options;
+    super({ allowHalfOpen: false, ...rest, decodeStrings: true, objectMode: false, emitClose: true, autoDestroy: true });
     this.#handle = handle;
     own(this, handle);
+    // Now: one that has fired already destroys the stream at once.
+    if (signal !== undefined) addAbortSignal(signal, this);
   }
 
   static {
@@ -57,7 +65,7 @@ class Stream extends withHandle(Duplex) {
     forward('streamShut', (stream, number, detail) => stream.#onShut(number, detail));
     connectStream = (stream, start, address, options) => stream.#connect(start, address, options);
     openedStream = (stream, connected) => stream.#onOpen(connected);
-    submitWrite = (stream, call, callback) => stream.#submit(call, callback);
+    submitWrite = (stream, call, callback, size) => stream.#submit(call, callback, size);
   }
 
   /**
@@ -143,7 +151,44 @@ class Stream extends withHandle(Duplex) {
     const handle = handleOf(this);
     if (this.writableLength > 0) return 0;
     const written = handle.tryWrite(forAddon(data));
-    return written === status.EAGAIN ? 0 : check(written, 'write');
+    if (written === status.EAGAIN) return 0;
+    this.#sent += check(written, 'write');
+    this._active();
+    return written;
+  }
+
+  /** How many bytes were read from the system. */
+  get bytesRead() {
+    return this.#read;
+  }
+
+  /** How many bytes were given to be written, those that wait included. */
+  get bytesWritten() {
+    return this.#sent + Math.max(0, this.writableLength - this.#sending);
+  }
+
+  /** Whether a connect is under way. */
+  get connecting() {
+    return this.#connecting !== null;
+  }
+
+  /** Whether the stream is not connected: not yet, not any more, or a listener. */
+  get pending() {
+    return !this.#connected;
+  }
+
+  /** 'opening', 'open', 'readOnly', 'writeOnly' or 'closed'. */
+  get readyState() {
+    if (this.connecting) return 'opening';
+    if (this.readable) return this.writable ? 'open' : 'readOnly';
+    return this.writable ? 'writeOnly' : 'closed';
+  }
+
+  /** Write what was given, then destroy the stream. */
+  destroySoon() {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', this.destroy);
   }
 
   /** How many bytes wait in the library, beside the stream's own writableLength. */
@@ -193,6 +238,7 @@ class Stream extends withHandle(Duplex) {
           return;
         }
         resolve();
+        this._active();
         this.#onOpen(true);
         this.emit('connect');
       };
@@ -231,6 +277,8 @@ class Stream extends withHandle(Duplex) {
   #onRead(number, data, pending) {
     if (this.destroyed) return;
     if (number === 0) {
+      this.#read += data.byteLength;
+      this._active();
       try {
         if (pending !== 0) this._received();
       } finally {
@@ -259,20 +307,24 @@ class Stream extends withHandle(Duplex) {
 
   /** @private */
   _write(chunk, encoding, callback) {
-    this.#submit(() => this.#handle.write(chunk), callback);
+    this.#submit(() => this.#handle.write(chunk), callback, chunk.byteLength);
   }
 
   /** Everything that gathered while the write before was under way leaves in one. @private */
   _writev(entries, callback) {
-    this.#submit(() => this.#handle.write(entries.map((entry) => entry.chunk)), callback);
+    const size = entries.reduce((total, entry) => total + entry.chunk.byteLength, 0);
+    this.#submit(() => this.#handle.write(entries.map((entry) => entry.chunk)), callback, size);
   }
 
   /** Have the addon write: `call` gives 1 when it is done, 0 when that is told later, or a status. */
-  #submit(call, callback) {
+  #submit(call, callback, size) {
     if (this.#connecting !== null) {
-      this.#whenConnected(() => this.#submit(call, callback), callback);
+      this.#whenConnected(() => this.#submit(call, callback, size), callback);
       return;
     }
+    this._active();
+    this.#sent += size;
+    this.#sending = size;
     let number;
     try {
       number = call();
@@ -281,13 +333,20 @@ class Stream extends withHandle(Duplex) {
       return;
     }
     if (number < 0) callback(statusError(number, 'write', { detail: native.detail() }));
-    else if (number === 1) callback();
+    else if (number === 1) this.#onSubmitted(callback);
     else this.#written = callback;
+  }
+
+  #onSubmitted(callback) {
+    this.#sending = 0;
+    callback();
   }
 
   #onWritten(number, detail) {
     const callback = this.#written;
     this.#written = null;
+    this.#sending = 0;
+    this._active();
     callback?.(number < 0 ? statusError(number, 'write', { detail }) : null);
   }
 
@@ -338,6 +397,7 @@ class Stream extends withHandle(Duplex) {
 
   /** @private */
   _destroy(error, callback) {
+    this._stopIdle();
     whenUnused(this, () => {
       const number = this.#handle.close();
       if (number < 0) {

@@ -16,8 +16,10 @@ const { Stream, connectStream, openedStream } = require('./stream.js');
 class TCP extends Stream {
   /** @param {import('node:stream').DuplexOptions} [options] of the stream; allowHalfOpen is false unless given */
   constructor(options) {
-    super(new native.TCP(), checkOptions(options));
-    check(handleOf(this, native.TCP).init(), 'tcp');
+    const given = checkOptions(options);
+    const handle = new native.TCP();
+    check(handle.init(), 'tcp');
+    super(handle, given);
   }
 
   /**

@@ -34,7 +34,6 @@ typedef struct fer__opening {
     fer__link link;   /**< in server->half_open of an accepted channel */
     fer__place place; /**< where to connect to */
     int waits;        /**< for a client, at a server on a FIFO: as long as it takes */
-    int64_t wary;     /**< then: until when who is there may be the client before */
     int64_t give_up;  /**< when to stop trying to connect, by fer__os_now(); negative: never */
     int64_t retry_ms; /**< wait before the next try */
     int64_t handshake_timeout_ms;
@@ -151,19 +150,13 @@ fer__fd fer__channel_out(const fer_channel *channel);
 
 /* channel_open.c */
 
-enum { FER__FIFO_WARY_MS = 100 /**< a client needs to see that its channel was closed */ };
-
 fer_status fer__channel_connect(fer_loop *loop, const char *address,
                                 const fer_channel_options *options, fer_channel_connected_cb opened,
                                 void *user, fer_channel **out);
 
-/**
- * Wait, at a server, for a client on FIFOs; `again` if it is not the first. The place is the channel's then,
- * unless this fails.
- */
-fer_status fer__channel_await(fer_loop *loop, fer__place *place, int again,
-                              const fer_channel_options *options, fer_channel_connected_cb opened,
-                              void *user, fer_channel **out);
+/** Wait, at a server, for a client on FIFOs. The place is the channel's then, unless this fails. */
+fer_status fer__channel_await(fer_loop *loop, fer__place *place, const fer_channel_options *options,
+                              fer_channel_connected_cb opened, void *user, fer_channel **out);
 
 /** Begin on a descriptor that is connected; the channel owns it, also when this fails. */
 fer_status fer__channel_accept(fer_loop *loop, const fer_channel_options *options, fer__line line,

@@ -87,22 +87,11 @@ static fer_status try_pipe(fer_channel *channel) {
 
 /* FIFOs. */
 
-/* Both ends of a FIFO are open to anybody: a client whose channel was closed here would go on in the next. */
-static int is_client_before(const fer__opening *opening) {
-    return fer__os_now() < opening->wary && fer__os_is_fifo_read(opening->place.second);
-}
-
 static fer_status try_fifo(fer_channel *channel) {
     const fer__place *place = &channel->opening->place;
     fer_status status = FER_OK;
-    if (channel->io.fd == FER__NO_FD) {
-        if (is_client_before(channel->opening))
-            return fer__fail(FER_EAGAIN, "the client before has not gone yet");
+    if (channel->io.fd == FER__NO_FD)
         status = fer__os_open_reader(place->name, &channel->io.fd);
-        /* By the channel before, of a blocking server. */
-        if (status == FER_EADDRINUSE && channel->opening->waits)
-            channel->opening->wary = fer__deadline_after(FER__FIFO_WARY_MS);
-    }
     if (status == FER_OK)
         status = fer__os_open_writer(place->second, &channel->fifo->io.fd);
     return status;

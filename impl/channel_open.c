@@ -167,16 +167,14 @@ fer_status fer__channel_connect(fer_loop *loop, const char *address,
     return FER_OK;
 }
 
-fer_status fer__channel_await(fer_loop *loop, fer__place *place, int again,
-                              const fer_channel_options *options, fer_channel_connected_cb opened,
-                              void *user, fer_channel **out) {
+fer_status fer__channel_await(fer_loop *loop, fer__place *place, const fer_channel_options *options,
+                              fer_channel_connected_cb opened, void *user, fer_channel **out) {
     fer_status status = connect_to(loop, place, options, opened, user, out);
     if (status != FER_OK)
         return status;
     (*out)->opening->waits = 1;
     (*out)->opening->is_server = 1;
     (*out)->opening->give_up = -1;
-    (*out)->opening->wary = again ? fer__deadline_after(FER__FIFO_WARY_MS) : 0;
     fer__channel_try_connect(*out);
     return FER_OK;
 }

@@ -133,8 +133,8 @@ void fer__os_remove_directory(const char *path);
  */
 fer_status fer__os_open_reader(const char *path, fer__fd *fd);
 
-/** Whether somebody reads the FIFO. */
-int fer__os_is_fifo_read(const char *path);
+/** Whether somebody of this library reads the FIFO. */
+int fer__os_is_fifo_locked(const char *path);
 
 /** Open a FIFO for writing. FER_ECONNREFUSED when nobody reads it; otherwise as fer__os_make_fifo(). */
 fer_status fer__os_open_writer(const char *path, fer__fd *fd);

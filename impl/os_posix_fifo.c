@@ -117,32 +117,28 @@ static fer_status open_end(const char *path, int how, fer__fd *fd) {
     return status;
 }
 
-static int is_read(const char *path) {
-    fer__fd fd = FER__NO_FD;
-    if (open_end(path, O_WRONLY, &fd) != FER_OK)
-        return 0;
-    close(fd);
-    return 1;
-}
-
-int fer__os_is_fifo_read(const char *path) {
+/* Looking like this disturbs nobody: one reader more for a moment is not seen by the other. */
+int fer__os_is_fifo_locked(const char *path) {
     int saved = errno;
-    int yes = is_read(path);
+    fer__fd fd = FER__NO_FD;
+    int yes = 0;
+    if (open_end(path, O_RDONLY, &fd) == FER_OK) {
+        yes = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+        close(fd);
+    }
     errno = saved;
     return yes;
 }
 
-/* Two readers would each get a part of the bytes. One that is there already shows in that somebody could
- * write; of two that come at the same time, one gets the lock. */
+/*
+ * Two readers would each get a part of the bytes. Only the lock tells of the other: to open the FIFO for
+ * writing would, too, but to somebody who waits there it would look like a peer that came and went.
+ */
 static fer_status open_reader(const char *path, fer__fd *fd) {
-    int is_free = !is_read(path);
-    fer_status status = is_free ? open_end(path, O_RDONLY, fd) : FER_OK;
-    if (is_free && status == FER_OK && flock(*fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        close(*fd);
-        is_free = 0;
-    }
-    if (is_free)
+    fer_status status = open_end(path, O_RDONLY, fd);
+    if (status != FER_OK || flock(*fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
         return status;
+    close(*fd);
     *fd = FER__NO_FD;
     return fer__fail(FER_EADDRINUSE, "somebody else reads %.*s", SHOWN(path));
 }

@@ -7,6 +7,8 @@
 #include "status.h"
 
 enum {
+    LEAVING_MS = 200, /* for a client to see that its channel was closed */
+    LOOK_MS = 5,      /* between two looks whether it has */
     RETRY_AFTER_MS =
         100, /* after a client, or a file, that was not what it should be, or without memory */
     HELD_MS = INT32_MAX /* while a client has the FIFOs: the server holds its loop all the same */
@@ -106,7 +108,7 @@ static void on_opened(fer_channel *channel, fer_status status, void *user) {
         status = check_room(server);
     if (open && server->fifos != NULL) {
         server->fifos->failed = status != FER_OK;
-        server->fifos->again = 1;
+        server->fifos->wary = INT64_MAX;
     }
     if (status == FER_OK && open)
         know(server, channel);
@@ -203,6 +205,17 @@ static int copy_place(const fer__place *from, fer__place *to) {
     return 1;
 }
 
+/*
+ * Both ends of a FIFO are open to anybody: a client whose channel was closed here would go on in the next. It
+ * gets a moment to see that. It is not to be told from one that came as soon as it went, so no more than that.
+ */
+static int has_left(fer__fifos *fifos) {
+    int64_t now = fer__os_now();
+    if (fifos->wary == INT64_MAX)
+        fifos->wary = now + LEAVING_MS;
+    return now >= fifos->wary || !fer__os_is_fifo_locked(fifos->place.second);
+}
+
 fer_status fer__server_await(fer_server *server) {
     fer__fifos *fifos = server->fifos;
     fer_channel *channel = NULL;
@@ -211,13 +224,17 @@ fer_status fer__server_await(fer_server *server) {
     if (fifos == NULL || fifos->busy || !fer__link_alone(&server->half_open) ||
         !fer__link_alone(&server->accepted))
         return FER_OK;
+    if (!has_left(fifos)) {
+        fer__deadline_set(server->object.loop, &fifos->retry, LOOK_MS);
+        return FER_OK;
+    }
     if (!copy_place(&fifos->place, &place))
         return fer__fail_plain(FER_ENOMEM);
     /* Until on_opened(). */
     fer__object_hold(&server->object);
     server->half_open_count++;
-    status = fer__channel_await(server->object.loop, &place, fifos->again, &server->options,
-                                on_opened, server, &channel);
+    status = fer__channel_await(server->object.loop, &place, &server->options, on_opened, server,
+                                &channel);
     if (status != FER_OK) {
         fer__place_free(&place);
         server->half_open_count--;

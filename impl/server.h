@@ -17,9 +17,9 @@ typedef struct fer__fifos {
     fer__made write_made;
     uint8_t busy;        /**< a client is waited for, or its channel is not closed yet */
     uint8_t failed;      /**< the last one did not come to be a channel */
-    uint8_t again;       /**< there was a client */
     fer__deadline retry; /**< then the next is waited for with a pause */
     fer_server *server;
+    int64_t wary; /**< until when who is there may be the client before, by fer__os_now() */
 } fer__fifos;
 
 enum { FER__HALF_OPEN = 128 /**< clients that may take their time with the handshake */ };

@@ -27,7 +27,7 @@ def counted(items: list[bytes]) -> bytes:
 # --- Help and usage -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [[], ["echo"], ["listen"], ["send"], ["recv"]])
+@pytest.mark.parametrize("command", [[], ["echo"], ["inspect"], ["listen"], ["proxy"], ["recv"], ["send"]])
 def test_help(command: list[str]) -> None:
     done = run(*command, "--help")
     assert done.returncode == 0
@@ -50,6 +50,11 @@ def test_version() -> None:
         (["frobnicate"], 'no command "frobnicate"'),
         (["send"], "an address is missing"),
         (["listen", "pipe:a", "pipe:b"], '"pipe:b" is one argument too many'),
+        (["proxy", "pipe:a"], "a second address is missing"),
+        (["proxy", "pipe:a", "pip:b"], "(FER_EADDRESS)"),
+        (["proxy", "pipe:a", "pipe:b", "pipe:c"], '"pipe:c" is one argument too many'),
+        (["proxy", "--connect-wire=wide", "pipe:a", "pipe:b"], '--connect-wire: "wide" is neither'),
+        (["inspect", "--verbose", "pipe:a"], "--verbose: unknown option"),
         (["listen", "--frobnicate", "pipe:a"], "--frobnicate: unknown option"),
         (["recv", "--count"], "--count"),
         (["recv", "--once", "pipe:a"], "--once: unknown option"),

@@ -7,7 +7,9 @@
 #include "options.h"
 
 int command_echo(const struct options *options);
+int command_inspect(const struct options *options);
 int command_listen(const struct options *options);
+int command_proxy(const struct options *options);
 int command_recv(const struct options *options);
 int command_send(const struct options *options);
 

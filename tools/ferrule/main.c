@@ -25,38 +25,53 @@ struct command {
 
 static const struct command commands[] = {
     {"echo", "ferrule echo", "Listen, and send every message back to where it came from",
-     "Serves any number of clients at once, until Ctrl-C.", TAKES_CLIENTS, command_echo},
+     "Serves any number of clients at once, until Ctrl-C.", TAKES_CLIENTS | TAKES_STATS,
+     command_echo},
+    {"inspect", "ferrule inspect", "Connect, say who is there and what it takes, and say goodbye",
+     "Does not wait for a listener unless --timeout says so. Ends with 0 when a channel is there.",
+     0, command_inspect},
     {"listen", "ferrule listen", "Listen, and print the messages that clients send",
      "Serves any number of clients at once, until Ctrl-C or --count. Messages of different\n"
      "clients are never mixed. A newline ends each message; see --framing.",
-     TAKES_CLIENTS | TAKES_MESSAGES | TAKES_FRAMING, command_listen},
+     TAKES_CLIENTS | TAKES_MESSAGES | TAKES_FRAMING | TAKES_STATS, command_listen},
+    {"proxy", "ferrule proxy", "Listen at the first address, and join each client with the second",
+     "Messages go both ways, from transport to transport and from wire to wire; handles do where "
+     "both\n"
+     "sides carry them. Who sends faster than the other side reads has to wait. A goodbye is "
+     "passed on\n"
+     "as a goodbye, and a death as a death.",
+     TAKES_CLIENTS | TAKES_TARGET | TAKES_STATS, command_proxy},
     {"recv", "ferrule recv", "Connect, and print the messages that the server sends",
      "Ends when the server says goodbye, on Ctrl-C, or after --count messages. A newline ends\n"
      "each message; see --framing.",
-     TAKES_MESSAGES | TAKES_FRAMING, command_recv},
+     TAKES_MESSAGES | TAKES_FRAMING | TAKES_STATS, command_recv},
     {"send", "ferrule send", "Connect, and send files or lines as messages",
      "Each FILE is one message; - is standard input, whole. Without a FILE each line of standard\n"
      "input is a message, without its newline; see --framing. What the server sends is dropped.",
-     TAKES_FRAMING | TAKES_FILES, command_send},
+     TAKES_FRAMING | TAKES_FILES | TAKES_STATS, command_send},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static void print_help(FILE *stream) {
-    fprintf(stream, "Usage: ferrule COMMAND [OPTION...] ADDRESS [FILE...]\n"
+    fprintf(stream, "Usage: ferrule COMMAND [OPTION...] ADDRESS [ADDRESS | FILE...]\n"
                     "       ferrule --help | --version\n\n"
                     "Sends and receives messages between processes on this machine.\n\n"
                     "Commands:\n");
     for (int i = 0; i < COMMAND_COUNT; i++) {
         fprintf(stream, "  %-8s %s\n", commands[i].name, commands[i].summary);
     }
-    fprintf(stream, "\n"
-                    "Addresses:\n"
-                    "  pipe:/path      a socket file\n"
-                    "  pipe:name       a socket file in your private runtime directory\n"
-                    "  pipe:@name      an abstract name (Linux)\n\n"
-                    "Ends with 0 when all went well, 1 when something failed, 2 for wrong usage.\n"
-                    "ferrule COMMAND --help shows the options of a command.\n");
+    fprintf(stream,
+            "\n"
+            "Addresses:\n"
+            "  pipe:/path      a socket file\n"
+            "  pipe:name       a socket file in your private runtime directory\n"
+            "  pipe:@name      an abstract name (Linux)\n"
+            "  tcp:HOST:PORT   TCP of the loopback; a server takes port 0 for any free one\n"
+            "  fifo:IN,OUT     two FIFOs: the one that is read, the one that is written\n"
+            "  fd:N            a socket that the command was started with\n\n"
+            "Ends with 0 when all went well, 1 when something failed, 2 for wrong usage.\n"
+            "ferrule COMMAND --help shows the options of a command.\n");
 }
 
 static void print_version(void) {

@@ -21,12 +21,26 @@ enum {
     TAKES_MESSAGES = 1, /**< it prints messages: --count, --output */
     TAKES_FRAMING = 2,  /**< --framing, --null */
     TAKES_CLIENTS = 4,  /**< it is a server: --once */
-    TAKES_FILES = 8     /**< arguments after the address */
+    TAKES_FILES = 8,    /**< arguments after the address */
+    TAKES_STATS = 16,   /**< --verbose */
+    TAKES_TARGET = 32   /**< a second address, and options for each of the two sides */
+};
+
+/** What --secret-file named. */
+struct secret {
+    void *bytes; /**< NULL: none */
+    size_t size;
 };
 
 struct options {
     fer_channel_options channel;
     const char *address;
+    fer_channel_options target_channel; /**< of the second address */
+    const char *target;                 /**< the second address, or NULL */
+    struct secret secret;
+    struct secret target_secret;
+    int any_user; /**< clients and servers of other users are as good */
+    int verbose;
     const char *const *files; /**< ended by NULL */
     const char *output;       /**< directory for messages, or NULL for standard output */
     enum framing framing;

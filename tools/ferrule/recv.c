@@ -5,11 +5,13 @@
 #include "report.h"
 #include "runner.h"
 #include "sink.h"
+#include "tally.h"
 
 struct reception {
     const struct options *options;
     struct runner runner;
     struct sink sink;
+    struct tally tally;
     fer_channel *channel;
     int connected;
     int ending;
@@ -19,8 +21,10 @@ struct reception {
 static void on_closed(fer_channel *channel, fer_status status, void *user) {
     /* What was asked for is here, or its failure was reported: how the server takes our goodbye
      * changes nothing. */
+    struct reception *reception = user;
+
     (void)status;
-    (void)user;
+    tally_add(&reception->tally, channel);
     fer_channel_unref(channel);
 }
 
@@ -29,7 +33,7 @@ static void end(struct reception *reception) {
         return;
     }
     reception->ending = 1;
-    if (fer_channel_close(reception->channel, on_closed, NULL) != FER_OK) {
+    if (fer_channel_close(reception->channel, on_closed, reception) != FER_OK) {
         /* Drops the last reference: the loop ends the channel without a goodbye. */
         fer_channel_unref(reception->channel);
     }
@@ -133,5 +137,8 @@ int command_recv(const struct options *options) {
         return RESULT_FAILED;
     }
     sink_close(&reception.sink);
+    if (options->verbose) {
+        tally_report(&reception.tally, options->address);
+    }
     return runner_close(&reception.runner) ? reception.result : RESULT_FAILED;
 }

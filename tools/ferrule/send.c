@@ -6,10 +6,12 @@
 #include "report.h"
 #include "runner.h"
 #include "source.h"
+#include "tally.h"
 
 struct sending {
     const struct options *options;
     struct runner runner;
+    struct tally tally;
     fer_channel *channel;
     const char *const *next_file;
     struct records records;
@@ -34,6 +36,7 @@ static void on_closed(fer_channel *channel, fer_status status, void *user) {
                       sending->options->address);
         sending->result = RESULT_FAILED;
     }
+    tally_add(&sending->tally, channel);
     fer_channel_unref(channel);
 }
 
@@ -279,5 +282,8 @@ int command_send(const struct options *options) {
         return RESULT_FAILED;
     }
     records_free(&sending.records);
+    if (options->verbose) {
+        tally_report(&sending.tally, options->address);
+    }
     return runner_close(&sending.runner) ? sending.result : RESULT_FAILED;
 }

@@ -3,9 +3,11 @@
 #include <stdlib.h>
 
 #include "commands.h"
+#include "front.h"
 #include "report.h"
 #include "runner.h"
 #include "sink.h"
+#include "tally.h"
 
 /* The channel owns it: it is freed when the memory of the channel is. */
 struct client {
@@ -21,6 +23,7 @@ struct service {
     const struct options *options;
     struct runner runner;
     struct sink sink;
+    struct tally tally;
     int echoes; /* send messages back, instead of giving them to the sink */
     fer_server *server;
     struct client *clients; /* those that are not closed yet */
@@ -44,6 +47,7 @@ static void on_client_closed(fer_channel *channel, fer_status status, void *user
     if (client->next != NULL) {
         client->next->previous = client->previous;
     }
+    tally_add(&service->tally, channel);
     fer_channel_unref(channel);
 }
 
@@ -206,18 +210,6 @@ static void on_timeout(void *user) {
     stop(service);
 }
 
-/* Say where clients find the server: for a short name that is a path. */
-static void announce(const struct service *service) {
-    char address[4096];
-    size_t size = sizeof address;
-
-    if (fer_server_address(service->server, address, &size) == FER_OK) {
-        report_note("listening at %s", address);
-    } else {
-        report_note("listening at %s", service->options->address);
-    }
-}
-
 static int serve(const struct options *options, int echoes) {
     /* Static: the sink holds a large buffer. */
     static struct service service;
@@ -238,14 +230,19 @@ static int serve(const struct options *options, int echoes) {
     if (status != FER_OK) {
         report_status(status, "listen at %s", options->address);
         service.result = RESULT_FAILED;
+    } else if (options->any_user && !serve_all(service.server)) {
+        return RESULT_FAILED;
     } else {
-        announce(&service);
+        announce(service.server, options->address);
         if (!runner_run(&service.runner)) {
             return RESULT_FAILED;
         }
         fer_server_unref(service.server);
     }
     sink_close(&service.sink);
+    if (options->verbose) {
+        tally_report(&service.tally, options->address);
+    }
     return runner_close(&service.runner) ? service.result : RESULT_FAILED;
 }
 

@@ -200,5 +200,7 @@ void ferpy_on_server_channel(fer_server *server, fer_status status, fer_channel 
                              void *user);
 int ferpy_on_server_allow(fer_server *server, const fer_credentials *who, void *user);
 void ferpy_on_server_closed(fer_server *server, void *user);
+void ferpy_on_timer(fer_timer *timer, void *user);
+void ferpy_on_timer_closed(fer_timer *timer, void *user);
 
 #endif

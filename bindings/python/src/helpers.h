@@ -25,12 +25,13 @@ PyObject *ferpy_has_variable(const char *name);
 /**
  * Take over a reference: it is let go with the object that this gives, in any thread.
  *
- * When the handle, channel or server is not closed then, `dropped` is called (None: nothing is), and there
+ * When the handle, channel, server or timer is not closed then, `dropped` is called (None: nothing is), and there
  * is a ResourceWarning.
  */
 PyObject *ferpy_own_handle(fer_handle *handle);
 PyObject *ferpy_own_channel(fer_channel *channel, PyObject *dropped);
 PyObject *ferpy_own_server(fer_server *server, PyObject *dropped);
+PyObject *ferpy_own_timer(fer_timer *timer);
 
 /**
  * A turn of an embedded loop: fer_loop_step() without waiting, then fer_loop_timeout().

@@ -107,3 +107,15 @@ static void server_unref(void *object) {
 PyObject *ferpy_own_server(fer_server *server, PyObject *dropped) {
     return own((reference){server, server_is_closing, server_unref, NULL, dropped}, "server");
 }
+
+static int timer_is_closing(void *object) {
+    return fer_timer_is_closing(object);
+}
+
+static void timer_unref(void *object) {
+    fer_timer_unref(object);
+}
+
+PyObject *ferpy_own_timer(fer_timer *timer) {
+    return own((reference){timer, timer_is_closing, timer_unref, NULL, Py_None}, "timer");
+}

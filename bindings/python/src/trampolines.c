@@ -230,3 +230,21 @@ void ferpy_on_server_closed(fer_server *server, void *user) {
     ferpy_deliver_last(fer_server_loop(server), user, PyTuple_New(0));
     ferpy_leave(gil);
 }
+
+void ferpy_on_timer(fer_timer *timer, void *user) {
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    ferpy_deliver(fer_timer_loop(timer), user, PyTuple_New(0));
+    ferpy_leave(gil);
+}
+
+void ferpy_on_timer_closed(fer_timer *timer, void *user) {
+    PyGILState_STATE gil;
+    if (!ferpy_enter(&gil)) {
+        return;
+    }
+    ferpy_deliver_last(fer_timer_loop(timer), user, PyTuple_New(0));
+    ferpy_leave(gil);
+}

@@ -47,6 +47,7 @@
 %ferpy_once(fer_channel_connected_cb, ferpy_on_channel_connected)
 %ferpy_once(fer_channel_closed_cb, ferpy_on_channel_closed)
 %ferpy_once(fer_server_closed_cb, ferpy_on_server_closed)
+%ferpy_once(fer_timer_closed_cb, ferpy_on_timer_closed)
 
 %ferpy_registered(fer_notify_cb, ferpy_on_notify)
 %ferpy_registered(fer_connection_cb, ferpy_on_connection)
@@ -57,3 +58,4 @@
 %ferpy_registered(fer_drain_cb, ferpy_on_drain)
 %ferpy_registered(fer_server_channel_cb, ferpy_on_server_channel)
 %ferpy_registered(fer_server_allow_cb, ferpy_on_server_allow)
+%ferpy_registered(fer_timer_cb, ferpy_on_timer)

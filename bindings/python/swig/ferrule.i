@@ -38,6 +38,7 @@
 %include "ferrule/status.h"
 %include "ferrule/types.h"
 %include "ferrule/loop.h"
+%include "ferrule/timer.h"
 %include "ferrule/handle.h"
 %include "ferrule/stream.h"
 %include "ferrule/pipe.h"

@@ -15,6 +15,7 @@
 %ferpy_new_object(fer_handle, handle)
 %ferpy_new_object(fer_channel, channel)
 %ferpy_new_object(fer_server, server)
+%ferpy_new_object(fer_timer, timer)
 
 %typemap(in, numinputs=0) (fer_handle **a, fer_handle **b)
              (fer_handle *one = NULL, fer_handle *other = NULL) {

@@ -6,8 +6,11 @@ import asyncio
 import gc
 import inspect
 import os
+import re
+import shutil
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +134,23 @@ def loop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ferrule.Loop
         made.post(list)
         made.run()
         yield made
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that every user may look into and write to."""
+    path = Path(tempfile.mkdtemp(prefix="ferrule-public-"))
+    path.chmod(0o777)
+    yield path
+    left = os.listdir(path)
+    shutil.rmtree(path)
+    assert not left
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """The statuses of the clients that servers have turned away so far."""
+    return lambda: [re.findall(r"\[(\w+)\]", record.getMessage())[0] for record in caplog.records]
 
 
 @pytest.fixture

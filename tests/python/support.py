@@ -124,6 +124,26 @@ def receive_exactly(raw: socket.socket, size: int) -> bytes:
     return parts
 
 
+async def echo(channel: ferrule.Channel) -> None:
+    """A handler that sends everything back."""
+    async for message in channel:
+        await channel.send(message)
+
+
+async def is_served(address: str, **options: Any) -> None:
+    """A client of an echo server gets what it wants."""
+    async with ferrule.connect(address, **options) as channel:
+        await channel.send(b"x")
+        assert await channel.recv() == b"x"
+
+
+def told_to_the_loop() -> list[dict[str, Any]]:
+    """What the exception handler of the running loop is told from now on."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+    return told
+
+
 @asynccontextmanager
 async def raw_peer(address: str, **options: Any) -> AsyncIterator[tuple[socket.socket, ferrule.Channel]]:
     """A channel of a server, and the raw socket at its other end, which has said hello."""

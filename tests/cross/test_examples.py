@@ -1,10 +1,13 @@
 """The examples in C do what their first lines say."""
 
+import signal
 from pathlib import Path
 
+import ferrule
 import pytest
 from conftest import Start
-from harness import BUILD, COMMAND, Program
+from ferrule import sync
+from harness import BUILD, COMMAND, PATIENCE, Program
 
 CLIENT = str(BUILD / "bin" / "ferrule_example_echo_client")
 SERVER = str(BUILD / "bin" / "ferrule_example_echo_server")
@@ -50,3 +53,37 @@ def test_client_of_a_server_that_does_not_answer(start: Start, place: Path) -> N
     assert listener.line() == "hello"
     assert client.wait() == 1
     assert "timed out" in client.complaints.decode()
+
+
+def test_a_crowd(start: Start, place: Path) -> None:
+    """A hundred clients, each of whose messages reaches all others; the next is sent away."""
+    address = f"pipe:{place}/s"
+    server = start(str(BUILD / "bin" / "ferrule_example_crowd_server"), address)
+    server.expect(f"listening at {address}")
+    clients = [sync.connect(address) for _ in range(100)]
+    with pytest.raises((ConnectionResetError, ferrule.error.EndOfStream)):
+        sync.connect(address).recv(timeout=PATIENCE)
+    assert "100 channels are open" in server.complaint()
+    for number in (0, 57, 99):
+        clients[number].send(b"from %d" % number)
+        for other, client in enumerate(clients):
+            if other != number:
+                assert client.recv(timeout=PATIENCE) == b"from %d" % number
+    # One leaves, and another may come.
+    clients.pop().close()
+    while True:
+        try:
+            clients.append(sync.connect(address))
+            break
+        except ConnectionResetError:
+            assert "100 channels are open" in server.complaint()
+    # Who takes too little is sent away.
+    clients.pop().close()
+    with pytest.raises(ConnectionResetError):
+        sync.connect(address, max_message=1000).recv(timeout=PATIENCE)
+    server.signal(signal.SIGTERM)
+    for client in clients:
+        with pytest.raises(ferrule.error.EndOfStream):
+            client.recv(timeout=PATIENCE)
+        client.close()
+    assert server.wait() == 0

@@ -18,6 +18,7 @@ from stranger_wire import Channel, Ended, Fifos, Socket, Stream
 
 MOST_HANDLES = 64
 HIGH_WATER = 1 << 20
+MOST_LEAVING_MS = 100
 KIND_BYTES = (4, 1, 2, 3)
 
 
@@ -32,7 +33,6 @@ class Peer:
         self.listener: Optional[socket.socket] = None
         self.fifos: Optional[tuple[str, str]] = None
         self.meeting: Optional[Fifos] = None
-        self.leaving: Optional[Channel] = None
         self.left = collections.deque(arguments.sizes or ())
         self.awaited = 0
         self.made = 0
@@ -163,19 +163,24 @@ class Peer:
         self.channels.remove(channel)
         self.opened.discard(channel)
         if self.fifos is not None and self.arguments.action == "echo":
-            self.leaving = channel
+            self.leave(channel)
         else:
             channel.close()
 
     def leave(self, channel: Channel) -> None:
-        """The next client on FIFOs can come when the one before it has closed them."""
+        """The next client on FIFOs can come when the one before it has closed them.
+
+        The one that is read is closed at once, so that nobody begins to write. The end of the client shows on the other,
+        unless the next one has opened that already.
+        """
         assert self.fifos is not None
-        with contextlib.suppress(BlockingIOError):
-            while channel.stream.read(0)[0]:
-                pass
-            channel.close()
-            self.leaving = None
-            self.meeting = Fifos(*self.fifos)
+        assert isinstance(channel.stream, Fifos)
+        channel.stream.close_reader()
+        poll = select.poll()
+        poll.register(channel.stream.writer, 0)
+        poll.poll(MOST_LEAVING_MS)
+        channel.close()
+        self.meeting = Fifos(*self.fifos)
 
     def turn(self) -> bool:
         """Wait for something, and see to it. False when the input has ended."""
@@ -193,16 +198,12 @@ class Peer:
                 poll.register(channel.stream.reader, reads)
                 poll.register(channel.stream.writer, writes)
             by_fd[channel.stream.reader] = by_fd[channel.stream.writer] = channel
-        if self.leaving is not None:
-            poll.register(self.leaving.stream.reader, select.POLLIN)
         # Nothing tells when somebody opens a FIFO for reading.
         for descriptor, events in poll.poll(5 if self.meeting is not None else None):
             if descriptor == 0 and not os.read(0, 4096):
                 return False
             if descriptor in by_fd and by_fd[descriptor] in self.channels:
                 self.serve(by_fd[descriptor], events)
-            elif self.leaving is not None and descriptor == self.leaving.stream.reader:
-                self.leave(self.leaving)
             elif self.listener is not None and descriptor == self.listener.fileno():
                 self.add(Socket(self.listener.accept()[0]))
         if self.meeting is not None and self.meeting.meet():

@@ -95,6 +95,10 @@ class Fifos:
     def write(self, data: memoryview, descriptors: "list[int]") -> int:
         return os.write(self.writer, data)
 
+    def close_reader(self) -> None:
+        os.close(self.reader)
+        self.reader = -1
+
     def close(self) -> None:
         for descriptor in (self.reader, self.writer):
             if descriptor >= 0:

@@ -123,7 +123,8 @@ async def test_a_thousand_half_open_handshakes(address: str, told: Any) -> None:
         await good.close()
     for raw in raws:
         raw.close()
-    assert told() == ["FER_ECONNABORTED"] * 990
+    assert set(told()) == {"FER_ECONNABORTED"}
+    assert len(told()) >= 990
 
 
 def test_a_thousand_half_open_handshakes_in_front_of_a_blocking_server(address: str) -> None:

@@ -48,8 +48,14 @@ def system_calls(competitor: Competitor, measurement: Measurement, seconds: floa
     many, after = _traced(competitor, measurement, SHORT_SECONDS + seconds)
     if many <= few:
         raise Failure(f"{competitor.name}, {measurement.name}: no more messages in more time")
-    rates = {name: (count - before[name]) / (many - few) for name, count in after.most_common()}
-    return {name: rate for name, rate in rates.items() if rate >= LEAST}
+    return {name: (count - before[name]) / (many - few) for name, count in after.most_common()}
+
+
+def _cell(found: dict[str, float]) -> str:
+    """All of them, and which they are mostly."""
+    each = ", ".join(f"{name} {count:.2f}" for name, count in found.items() if count >= LEAST)
+    total = sum(found.values())
+    return f"{total:.2f}: {each}" if each else f"{max(total, 0):.4f}"
 
 
 def allocations(measurement: Measurement) -> float:
@@ -73,9 +79,7 @@ def grid(groups: set[str], seconds: float) -> Grid:
                 if measurement.mode not in competitor.programs:
                     cells.append("–")
                     continue
-                found = system_calls(competitor, measurement, seconds)
-                each = ", ".join(f"{name} {count:.2f}" for name, count in found.items())
-                cells.append(f"{sum(found.values()):.2f}: {each}" if found else f"under {LEAST:g}")
+                cells.append(_cell(system_calls(competitor, measurement, seconds)))
             made.add(competitor.name, *cells)
     if C in groups:
         made.add("allocations of ferrule", *(f"{allocations(one):.6f}" for one in MEASURED))

@@ -107,7 +107,7 @@ def _node() -> Optional[str]:
 def machine() -> dict[str, Any]:
     """What the figures depend on."""
     return {
-        "system": platform.platform(),
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "processor": _processor(),
         "processors": os.cpu_count(),
         "python": platform.python_version(),

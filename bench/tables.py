@@ -120,7 +120,7 @@ def rates_grid(figures: Figures, group: str, spread: bool) -> Grid:
             else Cell("")
             for one in targets
         ]
-        grid.add("to reach" if level == 0 else f"… {' or '.join(_only(targets, level))}", *verdicts)
+        grid.add("to reach" if level == 0 else f"to reach, {' or '.join(_only(targets, level))}", *verdicts)
     return grid
 
 

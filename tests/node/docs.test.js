@@ -14,6 +14,7 @@ const { status, statusError } = require(path.join(package_, 'lib', 'errors.js'))
 
 const page = fs.readFileSync(path.join(root, 'docs', 'node.md'), 'utf8');
 const channels = fs.readFileSync(path.join(root, 'docs', 'channels.md'), 'utf8');
+const servers = fs.readFileSync(path.join(root, 'docs', 'server.md'), 'utf8');
 
 /** The programs of a page as [line, text, what it prints]: see scripts/doc_blocks.py. */
 function programs(text) {
@@ -25,9 +26,10 @@ test('there are programs', () => {
   assert.equal(programs(page).length, page.split('<!-- run -->').length - 1);
   assert.ok(programs(page).length >= 4);
   assert.equal(programs(channels).length, 1);
+  assert.equal(programs(servers).length, 1);
 });
 
-for (const [line, program, prints] of [...programs(page), ...programs(channels)]) {
+for (const [line, program, prints] of [...programs(page), ...programs(channels), ...programs(servers)]) {
   test(`the program at line ${line}`, { timeout: 60_000 }, (t) => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ferrule-'));
     t.after(() => fs.rmSync(folder, { recursive: true }));

@@ -21,7 +21,7 @@ PACKAGE = str(Path(ferrule.__file__).resolve().parents[1])
 PAGE = DOCS / "python.md"
 PROGRAMS = [
     program
-    for page in (PAGE, DOCS / "pipes.md", DOCS / "channels.md")
+    for page in (PAGE, DOCS / "pipes.md", DOCS / "channels.md", DOCS / "server.md")
     for program in doc_blocks.programs(page, "python")
 ]
 
@@ -75,7 +75,9 @@ def test_program(program: doc_blocks.Program, tmp_path: Path) -> None:
 )
 def test_page_names_everything(thing: object) -> None:
     text = PAGE.read_text(encoding="utf-8")
-    known = {*dir(bytes), *dir(tuple)} if isinstance(thing, type) and issubclass(thing, (bytes, tuple)) else ()
+    known = (
+        {*dir(bytes), *dir(tuple)} if isinstance(thing, type) and issubclass(thing, (bytes, tuple)) else ()
+    )
     names = [name for name in getattr(thing, "__all__", dir(thing)) if not name.startswith("_")]
     names = [name for name in names if name not in known]
     assert names

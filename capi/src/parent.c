@@ -21,7 +21,7 @@ static fer_status check_options(const fer_channel_options *options) {
 }
 
 /* The address in the variable, which is gone afterwards, whatever it says. */
-static fer_status take_address(char *address) {
+static fer_status take_address(char *address, fer__fd *fd) {
     fer__address parsed;
     fer_status status = fer__os_take_variable(FER_PARENT_VARIABLE, address, ADDRESS_MAX);
     if (status == FER_ENOENT)
@@ -33,29 +33,43 @@ static fer_status take_address(char *address) {
         return fer__fail(FER_EADDRESS, FER_PARENT_VARIABLE " does not name a descriptor");
     if (parsed.fd < FIRST_ACTIVATED)
         return fer__fail(FER_EINVAL, FER_PARENT_VARIABLE " names a standard stream");
+    *fd = parsed.fd;
     return FER_OK;
+}
+
+/* Whether something else than a connected socket has the number: then it is not the parent's channel. */
+static int is_alien(fer_status status) {
+    return status == FER_EBADF || status == FER_ENOTSOCK || status == FER_EPROTOTYPE ||
+           status == FER_ENOTCONN;
 }
 
 fer_status fer_channel_parent(fer_loop *loop, const fer_channel_options *options,
                               fer_channel_connected_cb cb, void *user, fer_channel **channel) {
     char address[ADDRESS_MAX];
+    fer__fd fd = FER__NO_FD;
     FER__TRY(FER__REQUIRE(channel != NULL, "channel"));
     *channel = NULL;
     FER__TRY(fer__check_loop(loop));
     FER__TRY(FER__REQUIRE(cb != NULL, "cb"));
     FER__TRY(check_options(options));
-    FER__TRY(take_address(address));
+    FER__TRY(take_address(address, &fd));
     return fer_channel_connect(loop, address, options, cb, user, channel);
 }
 
 fer_status fer_sync_parent(const fer_channel_options *options, int64_t timeout_ms,
                            fer_channel **channel) {
     char address[ADDRESS_MAX];
+    fer__fd fd = FER__NO_FD;
+    fer_status status;
     FER__TRY(FER__REQUIRE(channel != NULL, "channel"));
     *channel = NULL;
     FER__TRY(check_options(options));
-    FER__TRY(take_address(address));
-    return fer_sync_connect(address, options, timeout_ms, channel);
+    FER__TRY(take_address(address, &fd));
+    status = fer_sync_connect(address, options, timeout_ms, channel);
+    /* With the variable gone nobody else knows the number. */
+    if (status != FER_OK && !is_alien(status))
+        fer__os_close(fd);
+    return status;
 }
 
 /* Whether the name of this number in a list with colons between is the wanted one. */

@@ -161,8 +161,8 @@ def connect(
     wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host, any_user,
     secret, inline: see ``Options``.
 
-    Raises as ``ferrule.connect()``; for an ``fd:`` address also InterruptedCallError when a signal arrived: its
-    descriptor is closed then, and there is nothing to try again with.
+    Raises as ``ferrule.connect()``; for an ``fd:`` address also InterruptedCallError when a signal arrived: the
+    handshake cannot be tried again then. After an error the descriptor is the caller's again.
     Source: ``fer_sync_connect``; aea ``IPCChannelClient.connect``.
     """
     return open_channel(address, options, timeout)

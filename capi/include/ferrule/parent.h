@@ -48,7 +48,8 @@ FER_API fer_status fer_channel_parent(fer_loop *loop, const fer_channel_options 
  * @param options       or NULL for the defaults.
  * @param timeout_ms    limit; negative: none beside those of `options`.
  * @param[out] channel  receives the channel, a blocking one; NULL after an error.
- * Ownership: the caller owns one reference; the descriptor is the channel's.
+ * Ownership: the caller owns one reference; the descriptor is the channel's, and closed after an error, unless it
+ *            is no connected stream socket.
  * Thread: any.
  * Callbacks: may be called from any callback, which then waits.
  * @return as fer_channel_parent() and its callback; FER_ETIMEDOUT; FER_EINTR.

@@ -30,18 +30,32 @@ function feed(channel, messages) {
   }
 }
 
+/** Many at a time, where the package can. */
+async function feedMany(channel, messages) {
+  do {
+    await channel.sendMany(messages);
+    tally.count += messages.length;
+  } while (!tally.isOver());
+  channel.close();
+}
+
 let server;
 if (task.serves) {
   server = await listen(address, onclient);
   ready();
 } else {
   const channel = await connect(address);
+  const closed = once(channel, 'close');
   const messages = task.messages();
   if (task.streams) {
-    // At its end a channel has room for the last time.
-    channel.on('drain', () => channel.closed || feed(channel, messages));
     tally.start();
-    feed(channel, messages);
+    if (channel.sendMany !== undefined) {
+      await feedMany(channel, messages);
+    } else {
+      // At its end a channel has room for the last time.
+      channel.on('drain', () => channel.closed || feed(channel, messages));
+      feed(channel, messages);
+    }
   } else {
     channel.on('message', (message) => {
       tally.add(message);
@@ -51,6 +65,6 @@ if (task.serves) {
     tally.start();
     channel.send(messages[0]);
   }
-  await once(channel, 'close');
+  await closed;
   tally.print();
 }

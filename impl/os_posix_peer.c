@@ -138,6 +138,8 @@ static fer_status find_user(fer__fd netlink, fer__fd fd, int listener, uint32_t 
     uint32_t inode = 0;
     uint32_t ignored = 0;
     int number;
+    memset(&own, 0, sizeof own);
+    memset(&peer, 0, sizeof peer);
     if (getsockname(fd, &own.any, &size) != 0)
         return fer__fail_plain(fer__status_from_errno(errno));
     size = sizeof peer;

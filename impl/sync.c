@@ -234,7 +234,7 @@ static fer_status wait_and_read(fer_channel *channel, int64_t timeout_ms) {
     if (status != FER_OK)
         return status;
     ready = waits[0].ready | waits[1].ready;
-    if ((ready & FER__WAIT_GONE) != 0)
+    if ((ready & FER__WAIT_GONE) != 0 && channel->fifo != NULL)
         channel->fifo->heard = 1;
     if ((ready & FER__WAIT_WRITE) != 0) {
         channel->blocked = 0;

@@ -109,7 +109,7 @@ int raw_connect_tcp(const char *address) {
     assert_non_null(port);
     memset(&to, 0, sizeof to);
     to.sin_family = AF_INET;
-    to.sin_port = htons((uint16_t)atoi(port + 1));
+    to.sin_port = htons((uint16_t)strtoul(port + 1, NULL, 10));
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
         fail_msg("cannot connect to %s: %s", address, strerror(errno));

@@ -25,7 +25,7 @@ static int become(const char *user) {
 }
 
 static fer_channel_options helper_options(char **argv) {
-    fer_channel_options options = options_of((fer_wire)atoi(argv[3]));
+    fer_channel_options options = options_of((fer_wire)strtoul(argv[3], NULL, 10));
     options.flags = (uint32_t)strtoul(argv[4], NULL, 10);
     return options;
 }

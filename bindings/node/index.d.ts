@@ -32,6 +32,8 @@ declare namespace ferrule {
     signalCode?: NodeJS.Signals | null;
     /** Of an error that ended a channel: how many bytes of what was sent the kernel never got. */
     unsent?: number;
+    /** Of an error of sendMany(): how many messages were sent. */
+    accepted?: number;
   }
 
   /** How channels behave. Times are in milliseconds; Infinity means without limit. */
@@ -66,6 +68,11 @@ declare namespace ferrule {
      * the native wire, between a server and its clients.
      */
     secret?: string | Uint8Array | undefined;
+    /**
+     * As of an EventEmitter: when the promise of an async listener is rejected, it is an 'error', and the channel is
+     * aborted; of a server, for itself and its channels.
+     */
+    captureRejections?: boolean | undefined;
   }
 
   interface ConnectOptions extends ChannelOptions {
@@ -204,6 +211,12 @@ declare namespace ferrule {
     ): boolean;
     /** Send a message now or not at all: false, with nothing sent, when it has to wait for 'drain'. */
     trySend(data: Data | readonly Data[], options?: SendOptions): boolean;
+    /**
+     * Send messages one after another, waiting for room in between. When it is rejected, `accepted` of the error says how
+     * many were sent.
+     * @returns the kernel has all of them
+     */
+    sendMany(messages: Iterable<Data | readonly Data[]>, options?: { signal?: AbortSignal | undefined }): Promise<void>;
     /** Hold back what is sent from now on, so that it leaves together. What gathers to 64 KiB leaves all the same. */
     cork(): this;
     /** Let go of what cork() held back, and hold back no more. */
@@ -274,8 +287,13 @@ declare namespace ferrule {
     /** How many channels that the server gave out are open. */
     readonly count: number;
 
-    /** Stop listening. Channels that were given out live on. */
-    close(): Promise<void>;
+    /** Stop listening. Channels that were given out live on, unless `drain` is true: then they are closed, as by drain(). */
+    close(options?: { drain?: boolean | undefined }): Promise<void>;
+    /**
+     * The channels as they come, from a server that was made without a handler, until it is closed. Leaving the loop
+     * leaves the server open.
+     */
+    [Symbol.asyncIterator](): AsyncIterableIterator<Channel>;
     /** Stop listening, and close every channel that the server gave out, each as its close() does. */
     drain(): Promise<void>;
     /** The same as close(), for `await using`. */
@@ -599,6 +617,8 @@ declare namespace ferrule {
 
   /** Listen at an address. */
   function listen(address: string, onchannel: ChannelHandler): Promise<Server>;
+  /** Without a handler, the channels come from iterating over the server. */
+  function listen(address: string, options?: ListenOptions): Promise<Server>;
   function listen(address: string, options: ListenOptions | undefined, onchannel: ChannelHandler): Promise<Server>;
 
   /** Make two channels that are connected with each other. */

@@ -8,8 +8,10 @@ const { forAddon } = require('./bytes.js');
 const { passengers } = require('./objects.js');
 const { checkBoolean, checkFunction, checkOptions, checkSignal, checkTime } = require('./options.js');
 const { credentialsOf, infoOf, statsOf } = require('./access.js');
+const { tell, tellReceived, tellSent } = require('./diagnostics.js');
 const { unpack } = require('./inbox.js');
 const { NONE, Receiver } = require('./receiver.js');
+const { checkMessages, sendAll } = require('./sending.js');
 
 /** Only this package makes channels: connect() and listen() give them out. */
 const token = Symbol('ferrule.channel');
@@ -67,7 +69,7 @@ class Channel extends EventEmitter {
   #aborted = false;
   /** { error } when the close has ended; null in it when all was well. */
   #closed = null;
-  /** The last send() said to wait for 'drain'. */
+  /** A send() said to wait for 'drain', which has not come yet. */
   #full = false;
   /** 'close' was emitted. */
   #over = false;
@@ -81,7 +83,7 @@ class Channel extends EventEmitter {
     if (key !== token) {
       throw codedError(TypeError, 'ERR_ILLEGAL_CONSTRUCTOR', 'channels come from connect() and listen()');
     }
-    super();
+    super({ captureRejections: options.captureRejections });
     this.#handle = handle;
     this.#receiver = new Receiver(handle, this, carries(options), () => this.#emitClose());
     channels.set(handle, this);
@@ -100,7 +102,9 @@ class Channel extends EventEmitter {
     pairChannels = (options) => Channel.#pair(options);
     forward('channelConnected', (channel, number, detail) => channel.#opening?.(number, detail));
     forward('channelMessages', (channel, slab, count, large, handles) => {
-      channel.#receiver.add(unpack(slab, count, large), handles);
+      const messages = unpack(slab, count, large);
+      tellReceived(channel, messages, handles);
+      channel.#receiver.add(messages, handles);
     });
     forward('channelEnded', (channel, number, detail) => channel.#onEnded(number, detail));
     forward('channelDrain', (channel) => channel.#drain());
@@ -120,6 +124,7 @@ class Channel extends EventEmitter {
         signal?.removeEventListener('abort', onabort);
         channel.#opening = null;
         if (error === null) {
+          tell('opened', { channel, address });
           resolve(channel);
           return;
         }
@@ -140,6 +145,7 @@ class Channel extends EventEmitter {
     const channel = new Channel(token, handle, options);
     check(take(handle), 'accept');
     channel.#gone = gone;
+    tell('opened', { channel, address: undefined });
     return channel;
   }
 
@@ -156,7 +162,9 @@ class Channel extends EventEmitter {
       };
     }));
     try {
-      return await Promise.all(opened);
+      await Promise.all(opened);
+      for (const channel of channels) tell('opened', { channel, address: undefined });
+      return channels;
     } catch (error) {
       for (const channel of channels) channel.abort();
       throw error;
@@ -180,7 +188,35 @@ class Channel extends EventEmitter {
    */
   send(data, options, callback) {
     if (options !== undefined && typeof options !== 'function') return this.#pass(data, options, callback) === 1;
-    return this.#accepted(this.#handle.send(forAddon(data), bind(options ?? callback))) === 1;
+    const bytes = forAddon(data);
+    const number = this.#accepted(this.#handle.send(bytes, bind(options ?? callback)));
+    tellSent(this, [bytes], 0);
+    return number === 1;
+  }
+
+  /**
+   * Send messages one after another, waiting for room in between.
+   *
+   * @param {Iterable<string | ArrayBufferView | ArrayBufferLike | Array<string | ArrayBufferView | ArrayBufferLike>>} messages
+   * @param {{ signal?: AbortSignal }} [options] signal: send no more
+   * @returns {Promise<void>} the kernel has all of them. When it is rejected, `accepted` of the error says how many were sent
+   */
+  async sendMany(messages, options) {
+    const { signal } = checkOptions(options);
+    if (checkSignal(signal)?.aborted) throw abortError(signal);
+    const list = checkMessages(messages);
+    if (list.length > 0) await sendAll(this, list, (...some) => this.#sendSome(...some), signal);
+  }
+
+  /** As many as there is room for. */
+  #sendSome(list, from, callback) {
+    const number = this.#handle.sendMany(list, from, callback);
+    const full = number === status.EAGAIN;
+    if (number < 0 && !full) throw this.#sendError(number, native.detail());
+    const accepted = full ? 0 : number;
+    if (full || !this.writable) this.#full = true;
+    tellSent(this, list.slice(from, from + accepted), 0);
+    return accepted;
   }
 
   /**
@@ -208,7 +244,11 @@ class Channel extends EventEmitter {
     const listener = bind(callback);
     const bytes = forAddon(data);
     const { fds, waits, settle } = passengers(handles, keep);
-    if (fds.length === 0) return this.#accepted(this.#handle.send(bytes, listener));
+    if (fds.length === 0) {
+      const number = this.#accepted(this.#handle.send(bytes, listener));
+      tellSent(this, [bytes], 0);
+      return number;
+    }
     const onsent = (error) => {
       settle(error === null);
       listener?.(error);
@@ -217,6 +257,7 @@ class Channel extends EventEmitter {
     try {
       const number = this.#accepted(this.#handle.pass(bytes, waits ? onsent : listener, fds));
       accepted = true;
+      tellSent(this, [bytes], fds.length);
       return number;
     } finally {
       if (!accepted || !waits) settle(accepted);
@@ -226,7 +267,8 @@ class Channel extends EventEmitter {
   /** What a send gave: an error when the message was refused. */
   #accepted(number) {
     if (number < 0) throw this.#sendError(number, native.detail());
-    this.#full = number === 0;
+    // Room that this one found is not news yet to who waits for it.
+    if (number === 0) this.#full = true;
     return number;
   }
 
@@ -482,7 +524,14 @@ class Channel extends EventEmitter {
   #emitClose() {
     if (this.#over || this.#closed === null || !this.#receiver.done) return;
     this.#over = true;
+    tell('closed', { channel: this, error: this.#closed.error ?? this.#peerEnd?.error ?? null });
     process.nextTick(() => this.emit('close'));
+  }
+
+  /** With captureRejections: a listener's promise was rejected. */
+  [Symbol.for('nodejs.rejection')](error) {
+    this.abort();
+    this.emit('error', error);
   }
 }
 

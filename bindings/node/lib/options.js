@@ -64,10 +64,14 @@ function checkSecret(value) {
 /**
  * The options of channels, as the addon takes them.
  *
- * @returns {{ numbers: Float64Array, secret: Uint8Array | undefined }}
+ * @returns {{ numbers: Float64Array, secret: Uint8Array | undefined, captureRejections: boolean | undefined }}
  */
 function channelOptions(options) {
-  return { numbers: channelNumbers(options), secret: checkSecret(options.secret) };
+  return {
+    numbers: channelNumbers(options),
+    secret: checkSecret(options.secret),
+    captureRejections: checkBoolean(options.captureRejections, 'options.captureRejections', undefined),
+  };
 }
 
 function channelNumbers(options) {

@@ -3,8 +3,10 @@
 const EventEmitter = require('node:events');
 const native = require('./native.js');
 const { abortError, check, codedError, statusError } = require('./errors.js');
-const { channelOptions, checkAddress, checkFunction, checkInteger, checkOptions, checkSignal, typeError } = require('./options.js');
+const { channelOptions, checkAddress, checkBoolean, checkFunction, checkInteger, checkOptions, checkSignal, typeError } = require('./options.js');
 const { credentials } = require('./access.js');
+const { Arrivals } = require('./arrivals.js');
+const { tell } = require('./diagnostics.js');
 const { adoptChannel, endings, openChannel, pairChannels } = require('./channel.js');
 
 const MOST = 0x7fffffff;
@@ -69,6 +71,8 @@ class Server extends EventEmitter {
   #allow;
   /** What was given out and is not closed. */
   #channels = new Set();
+  /** Of a server without a handler: channels that nobody has taken. */
+  #arrivals;
   #closing = false;
   #closed = false;
   /** Who waits for the close. */
@@ -79,9 +83,10 @@ class Server extends EventEmitter {
     if (key !== token) {
       throw codedError(TypeError, 'ERR_ILLEGAL_CONSTRUCTOR', 'servers come from listen()');
     }
-    super();
-    this.#options = { numbers: options.numbers };
+    super({ captureRejections: options.captureRejections });
+    this.#options = { numbers: options.numbers, captureRejections: options.captureRejections };
     this.#onchannel = onchannel;
+    if (onchannel === undefined) this.#arrivals = new Arrivals();
     this.#handle = new native.Server();
     servers.set(this.#handle, this);
   }
@@ -94,6 +99,7 @@ class Server extends EventEmitter {
       if (open.size === 0) process.on('exit', closeAll);
       open.add(server.#handle);
       server.#address = String(server.#handle.address());
+      tell('listening', { server, address: server.#address });
       return server;
     };
     native.register('serverChannel', function onServer(number, detail) {
@@ -123,11 +129,13 @@ class Server extends EventEmitter {
   }
 
   /**
-   * Stop listening. Channels that were given out live on.
+   * Stop listening. Channels that were given out live on, unless drain is true: then they are closed, as by drain().
    *
+   * @param {{ drain?: boolean }} [options]
    * @returns {Promise<void>}
    */
-  close() {
+  close(options) {
+    if (checkBoolean(checkOptions(options).drain, 'options.drain', false)) return this.drain();
     return new Promise((resolve) => {
       if (!this.#closing) {
         check(this.#handle.close(), 'close');
@@ -147,6 +155,19 @@ class Server extends EventEmitter {
     const closing = this.close();
     await Promise.allSettled([...this.#channels].map((channel) => channel.close()));
     await closing;
+  }
+
+  /**
+   * The channels as they come, from a server that was made without a handler, until it is closed. Leaving the loop
+   * leaves the server open.
+   *
+   * @returns {AsyncIterableIterator<import('./channel.js').Channel>}
+   */
+  [Symbol.asyncIterator]() {
+    if (this.#arrivals === undefined) {
+      throw codedError(Error, 'ERR_INVALID_STATE', 'the channels of this server go to the handler that listen() was given');
+    }
+    return this.#arrivals.iterate();
   }
 
   /** The same as close(), for `await using`. */
@@ -183,12 +204,22 @@ class Server extends EventEmitter {
 
   #onChannel(number, detail) {
     if (number < 0) {
-      this.emit('clientError', statusError(number, 'accept', { detail }));
+      const error = statusError(number, 'accept', { detail });
+      tell('refused', { server: this, error });
+      this.emit('clientError', error);
       return;
     }
-    const gone = (closed) => this.#channels.delete(closed);
+    const gone = (closed) => {
+      this.#channels.delete(closed);
+      this.#arrivals?.remove(closed);
+    };
     const channel = adoptChannel((handle) => this.#handle.take(handle), this.#options, gone);
     this.#channels.add(channel);
+    if (this.#onchannel === undefined) this.#arrivals.add(channel);
+    else this.#handOver(channel);
+  }
+
+  #handOver(channel) {
     let result;
     try {
       result = this.#onchannel(channel);
@@ -209,6 +240,8 @@ class Server extends EventEmitter {
     this.#closed = true;
     open.delete(this.#handle);
     if (open.size === 0) process.off('exit', closeAll);
+    this.#arrivals?.end();
+    tell('stopped', { server: this });
     for (const resolve of this.#closers.splice(0)) resolve();
     this.emit('close');
   }
@@ -234,9 +267,9 @@ async function connect(address, options) {
  * Listen at an address.
  *
  * @param {string} address
- * @param {object | ((channel: import('./channel.js').Channel) => unknown)} options see index.d.ts
+ * @param {object | ((channel: import('./channel.js').Channel) => unknown)} [options] see index.d.ts
  * @param {(channel: import('./channel.js').Channel) => unknown} [onchannel] called for each client. When it throws, or
- *   the promise that it returns is rejected, its channel is aborted
+ *   the promise that it returns is rejected, its channel is aborted. Without it, iterate over the server
  * @returns {Promise<Server>}
  */
 async function listen(address, options, onchannel) {
@@ -246,7 +279,7 @@ async function listen(address, options, onchannel) {
   const known = channelOptions(given);
   const admission = checkAdmission(given);
   checkAddress(address);
-  checkFunction(handler, 'onchannel');
+  if (handler !== undefined) checkFunction(handler, 'onchannel');
   if (signal?.aborted) throw abortError(signal);
   const server = openServer(address, known, handler, admission);
   if (signal !== undefined) {

@@ -121,6 +121,73 @@ napi_value fer_node_channel_send(napi_env env, napi_callback_info info) {
     return object == NULL ? NULL : send_any(env, object, argv[0], argv[1], none);
 }
 
+/** How a piece of a sendMany() ended. */
+typedef struct sent_some {
+    size_t accepted;
+    fer_status status;
+    bool thrown;
+} sent_some;
+
+/** Send the messages from `from` on, as long as there is room. The last of all has the callback. */
+static sent_some send_some(napi_env env, fer_node_object *object, const napi_value *argv,
+                           uint32_t from, uint32_t length) {
+    sent_some some = {0, FER_OK, false};
+    for (uint32_t i = from; i < length && some.status == FER_OK; i++) {
+        napi_handle_scope scope = NULL;
+        napi_value data = NULL;
+        fer_node_bytes bytes;
+        if (napi_open_handle_scope(env, &scope) != napi_ok) {
+            some.status = FER_ENOMEM;
+            return some;
+        }
+        napi_status got = napi_get_element(env, argv[0], i, &data);
+        some.thrown = got != napi_ok || !fer_node_bytes_get(env, data, &bytes);
+        if (!some.thrown) {
+            bool last = i + 1 == length;
+            some.status = last || bytes.total >= FER_NODE_BIG
+                              ? send_kept(env, object, &bytes, data, last ? argv[2] : NULL, none)
+                              : submit(object, &bytes, none, NULL, NULL);
+            fer_node_bytes_done(&bytes);
+        }
+        FER_NODE_MUST(napi_close_handle_scope(env, scope));
+        if (some.thrown) {
+            return some;
+        }
+        some.accepted += some.status == FER_OK;
+        if (some.status == FER_OK && !fer_channel_is_writable(object->channel)) {
+            return some;
+        }
+    }
+    return some;
+}
+
+/**
+ * sendMany(list, from, callback): how many were accepted before there was no room; a status when the first was not.
+ * Then channelSent(callback, status, detail), once the last of the list was accepted.
+ */
+napi_value fer_node_channel_send_many(napi_env env, napi_callback_info info) {
+    napi_value argv[3];
+    uint32_t from = 0;
+    uint32_t length = 0;
+    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 3, argv);
+    if (object == NULL) {
+        return NULL;
+    }
+    FER_NODE_CALL(env, napi_get_array_length(env, argv[0], &length), NULL);
+    FER_NODE_CALL(env, napi_get_value_uint32(env, argv[1], &from), NULL);
+    sent_some some = send_some(env, object, argv, from, length);
+    if (some.thrown && some.accepted == 0) {
+        return NULL;
+    }
+    if (some.thrown) {
+        /* The next call begins with what is wrong, and throws again. */
+        napi_value error = NULL;
+        FER_NODE_CALL(env, napi_get_and_clear_last_exception(env, &error), NULL);
+    }
+    return fer_node_number(env, some.accepted > 0 || some.status == FER_OK ? (double)some.accepted
+                                                                           : (int32_t)some.status);
+}
+
 /** pass(data, callback, fds): send() with the descriptors in an Int32Array. */
 napi_value fer_node_channel_pass(napi_env env, napi_callback_info info) {
     napi_value argv[3];

@@ -9,6 +9,7 @@
 #include "class.h"
 
 napi_value fer_node_channel_send(napi_env env, napi_callback_info info);
+napi_value fer_node_channel_send_many(napi_env env, napi_callback_info info);
 napi_value fer_node_channel_pass(napi_env env, napi_callback_info info);
 napi_value fer_node_channel_cork(napi_env env, napi_callback_info info);
 napi_value fer_node_channel_uncork(napi_env env, napi_callback_info info);
@@ -16,12 +17,13 @@ napi_value fer_node_channel_writable(napi_env env, napi_callback_info info);
 napi_value fer_node_channel_unsent(napi_env env, napi_callback_info info);
 
 /** The entries of the table of Channel. */
-#define FER_NODE_SEND_METHODS                                   \
-    FER_NODE_METHOD("send", fer_node_channel_send),             \
-        FER_NODE_METHOD("pass", fer_node_channel_pass),         \
-        FER_NODE_METHOD("cork", fer_node_channel_cork),         \
-        FER_NODE_METHOD("uncork", fer_node_channel_uncork),     \
-        FER_NODE_METHOD("writable", fer_node_channel_writable), \
+#define FER_NODE_SEND_METHODS                                    \
+    FER_NODE_METHOD("send", fer_node_channel_send),              \
+        FER_NODE_METHOD("sendMany", fer_node_channel_send_many), \
+        FER_NODE_METHOD("pass", fer_node_channel_pass),          \
+        FER_NODE_METHOD("cork", fer_node_channel_cork),          \
+        FER_NODE_METHOD("uncork", fer_node_channel_uncork),      \
+        FER_NODE_METHOD("writable", fer_node_channel_writable),  \
         FER_NODE_METHOD("unsent", fer_node_channel_unsent)
 
 #endif

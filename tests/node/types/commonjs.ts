@@ -43,8 +43,8 @@ async function main(): Promise<void> {
   channel.send(7);
   // @ts-expect-error the name of a wire
   void connect('pipe:x', { wire: 'copper' });
-  // @ts-expect-error a handler is needed
-  void listen('pipe:x');
+  // @ts-expect-error a handler is a function
+  void listen('pipe:x', {}, 'handler');
   // @ts-expect-error the address cannot be changed
   server.address = 'pipe:z';
 }

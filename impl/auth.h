@@ -15,7 +15,6 @@
 #include "frame.h"
 
 enum {
-    FER__NONCE_SIZE = 32,
     FER__PROOF_SIZE = 32,
     FER__AUTH_HELLO = FER__HELLO_SIZE + FER__NONCE_SIZE /**< payload of a HELLO with a secret */
 };

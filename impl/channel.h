@@ -45,7 +45,6 @@ typedef struct fer__opening {
     size_t nonce_have;   /**< of the peer's random bytes */
     uint8_t proof[FER__NATIVE_HEADER + FER__PROOF_SIZE];
     size_t proof_have;
-    uint8_t wants_secret; /**< the peer does */
     uint8_t is_server;
     uint8_t any_user; /**< whose the server is does not matter */
     fer_status result;

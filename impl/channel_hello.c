@@ -113,14 +113,10 @@ static void take_hello(fer_channel *channel) {
     channel->peer.max_message = hello.max_message;
     channel->peer.max_handles = hello.max_handles;
     channel->peer.lanes = (hello.features & FER__FEATURE_LANES) != 0;
-    opening->wants_secret = (hello.features & FER__FEATURE_SECRET) != 0;
     opening->hello_rest = header.length - FER__HELLO_SIZE;
-    if (opening->wants_secret && opening->hello_rest < FER__NONCE_SIZE)
-        fer__channel_opened(channel, fer__fail(FER_EPROTO, "a HELLO without its random bytes"));
-    else if (opening->wants_secret && opening->auth == NULL)
-        fer__channel_opened(channel, fer__fail(FER_EACCES, "the peer asks for a secret"));
-    else if (!opening->wants_secret && opening->auth != NULL)
-        fer__channel_opened(channel, fer__fail(FER_EACCES, "the peer has no secret"));
+    status = fer__hello_check_secret(&hello, header.length, opening->auth != NULL);
+    if (status != FER_OK)
+        fer__channel_opened(channel, status);
     else if (opening->auth != NULL)
         memcpy(opening->auth->peer, opening->hello + FER__NATIVE_HEADER, FER__HELLO_SIZE);
 }

@@ -198,3 +198,14 @@ fer_status fer__hello_decode(const uint8_t *payload, size_t size, fer__hello *he
     *version = FER__WIRE_VERSION;
     return FER_OK;
 }
+
+fer_status fer__hello_check_secret(const fer__hello *hello, size_t size, int has_secret) {
+    int wants = (hello->features & FER__FEATURE_SECRET) != 0;
+    if (wants && size < FER__HELLO_SIZE + FER__NONCE_SIZE)
+        return fer__fail(FER_EPROTO, "a HELLO without its random bytes");
+    if (wants && !has_secret)
+        return fer__fail(FER_EACCES, "the peer asks for a secret");
+    if (!wants && has_secret)
+        return fer__fail(FER_EACCES, "the peer has no secret");
+    return FER_OK;
+}

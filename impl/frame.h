@@ -33,6 +33,7 @@ enum {
     FER__BYTES_PAYLOAD = 12,      /**< of a BYTES frame */
     FER__BYTES_MAX = 4 << 20,     /**< a BYTES frame that stands for more is a protocol error */
     FER__HELLO_SIZE = 28,         /**< payload of the HELLO that this version sends */
+    FER__NONCE_SIZE = 32,         /**< random bytes of a HELLO with a secret, behind the others */
     FER__HELLO_MAX = 4096,        /**< a longer HELLO is a protocol error */
     FER__HANDLE_PAYLOAD_MAX = 64, /**< a longer HANDLE frame is a protocol error */
     FER__SKIP_MAX = 1 << 20,      /**< a longer skippable frame is a protocol error */
@@ -117,5 +118,11 @@ fer_status fer__hello_check_start(const uint8_t *bytes, size_t size);
  */
 fer_status fer__hello_decode(const uint8_t *payload, size_t size, fer__hello *hello,
                              uint32_t *version);
+
+/**
+ * Check that both sides have a secret, or none, and that a HELLO of `size` bytes of payload has room for what
+ * it says. FER_OK; FER_EACCES; FER_EPROTO.
+ */
+fer_status fer__hello_check_secret(const fer__hello *hello, size_t size, int has_secret);
 
 #endif

@@ -241,6 +241,8 @@ static void walk(const wire_vector *vector, vector_events *events) {
             status = FER_ECONNRESET;
         if (status == FER_OK)
             status = fer__hello_decode(at + 8, header.length, &hello, &version);
+        if (status == FER_OK)
+            status = fer__hello_check_secret(&hello, header.length, 0);
         if (status == FER_OK) {
             vector_saw_hello(events, version, hello.max_message, hello.max_handles);
             at += 8 + header.length;

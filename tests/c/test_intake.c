@@ -131,7 +131,8 @@ static size_t after_hello(const wire_vector *vector) {
         fer__header_decode(vector->wire, vector->bytes, &vector->limits, &header) != FER_OK ||
         vector->size - FER__NATIVE_HEADER < header.length ||
         fer__hello_decode(vector->bytes + FER__NATIVE_HEADER, header.length, &hello, &version) !=
-            FER_OK)
+            FER_OK ||
+        fer__hello_check_secret(&hello, header.length, 0) != FER_OK)
         return 0;
     return FER__NATIVE_HEADER + header.length;
 }

@@ -391,5 +391,5 @@ int main(int argc, char **argv) {
         HARNESS_TEST(sockets_of_a_service_manager_are_found),
         HARNESS_TEST(an_activated_server_serves),
     };
-    return HARNESS_MAIN("parent", tests, helpers, argc, argv);
+    return HARNESS_MAIN("spawn", tests, helpers, argc, argv);
 }

@@ -484,5 +484,5 @@ int main(int argc, char **argv) {
         HARNESS_TEST(a_handshake_that_stops_is_given_up),
         HARNESS_TEST(the_proofs_are_those_of_the_vectors),
     };
-    return HARNESS_MAIN("secret", tests, NULL, argc, argv);
+    return HARNESS_MAIN("access_secret", tests, NULL, argc, argv);
 }

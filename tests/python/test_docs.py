@@ -21,7 +21,7 @@ PACKAGE = str(Path(ferrule.__file__).resolve().parents[1])
 PAGE = DOCS / "python.md"
 PROGRAMS = [
     program
-    for page in (PAGE, DOCS / "pipes.md", DOCS / "channels.md", DOCS / "server.md")
+    for page in (PAGE, DOCS / "from-pyuv.md", DOCS / "pipes.md", DOCS / "channels.md", DOCS / "server.md")
     for program in doc_blocks.programs(page, "python")
 ]
 
@@ -60,6 +60,8 @@ def test_program(program: doc_blocks.Program, tmp_path: Path) -> None:
         ferrule.Pipe,
         ferrule.TCP,
         ferrule.UDP,
+        ferrule.Timer,
+        ferrule.Async,
         sync,
         sync.Channel,
         sync.Server,

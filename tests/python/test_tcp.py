@@ -311,7 +311,7 @@ def test_close_cancels_a_connect(loop: ferrule.Loop) -> None:
 
 def test_bad_addresses(loop: ferrule.Loop) -> None:
     tcp = ferrule.TCP(loop)
-    for host in ("localhost", "300.1.1.1", "", "127.0.0.1 ", "1", "::1::", "x" * 500):
+    for host in ("localhost", "300.1.1.1", "<any>", "127.0.0.1 ", "1", "::1::", "x" * 500):
         for call in (lambda: tcp.bind((host, 0)), lambda: tcp.connect((host, 1), print)):  # noqa: B023
             with pytest.raises(ferrule.error.AddressError) as caught:
                 call()
@@ -346,8 +346,6 @@ def test_what_comes_at_the_wrong_time(loop: ferrule.Loop) -> None:
         (tcp.fileno, "FER_EBADF"),
         (tcp.getsockname, "FER_EBADF"),
         (tcp.getpeername, "FER_EBADF"),
-        (lambda: tcp.nodelay(True), "FER_EBADF"),
-        (lambda: tcp.keepalive(True, 1), "FER_EBADF"),
         (lambda: tcp.set_blocking(True), "FER_EBADF"),
         (lambda: tcp.send_buffer_size, "FER_EBADF"),
         (tcp.detach, "FER_EBADF"),

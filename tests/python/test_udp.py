@@ -359,7 +359,7 @@ def test_selectors(loop: ferrule.Loop) -> None:
 
 def test_bad_addresses(loop: ferrule.Loop) -> None:
     udp, taken = ferrule.UDP(loop), bound(loop)
-    for host in ("localhost", "300.1.1.1", "", "127.0.0.1.1"):
+    for host in ("localhost", "300.1.1.1", "<any>", "127.0.0.1.1"):
         calls: list[Any] = [
             lambda host=host: udp.bind((host, 0)),
             lambda host=host: udp.connect((host, 1)),

@@ -17,17 +17,31 @@ from ._spawn import Child, spawn
 from ._stats import ChannelStats
 from .channel import Address, Channel
 from .error import EndOfStream, Error
-from .handle import UV_FILE, UV_NAMED_PIPE, UV_TCP, UV_UDP, UV_UNKNOWN_HANDLE, Handle
+from .handle import Handle
+from .io_handle import UV_FILE, UV_NAMED_PIPE, UV_TCP, UV_UDP, UV_UNKNOWN_HANDLE, IOHandle
 from .loop import UV_RUN_DEFAULT, UV_RUN_NOWAIT, UV_RUN_ONCE, Loop
 from .pipe import Pipe
 from .server import Handler, Server, listen
 from .stream import Stream
 from .tcp import TCP, UV_TCP_IPV6ONLY, UV_TCP_REUSEPORT
-from .udp import UDP, UV_JOIN_GROUP, UV_LEAVE_GROUP, UV_UDP_IPV6ONLY, UV_UDP_PARTIAL, UV_UDP_REUSEPORT
+from .timer import Timer
+from .udp import (
+    UDP,
+    UV_JOIN_GROUP,
+    UV_LEAVE_GROUP,
+    UV_UDP_IPV6ONLY,
+    UV_UDP_PARTIAL,
+    UV_UDP_REUSEADDR,
+    UV_UDP_REUSEPORT,
+)
+from .wakeup import Async
 
 __version__: str = _ferrule.fer_version_string()
+LIBUV_VERSION: str = _ferrule.fer_version_uv()
+"""Of the libuv that the library runs on."""
 
 __all__ = [
+    "LIBUV_VERSION",
     "TCP",
     "UDP",
     "UV_FILE",
@@ -43,10 +57,12 @@ __all__ = [
     "UV_UDP",
     "UV_UDP_IPV6ONLY",
     "UV_UDP_PARTIAL",
+    "UV_UDP_REUSEADDR",
     "UV_UDP_REUSEPORT",
     "UV_UNKNOWN_HANDLE",
     "Address",
     "Allow",
+    "Async",
     "Channel",
     "ChannelStats",
     "Child",
@@ -56,6 +72,7 @@ __all__ = [
     "Handle",
     "Handler",
     "HasFileno",
+    "IOHandle",
     "Loop",
     "Message",
     "Options",
@@ -64,6 +81,7 @@ __all__ = [
     "ReceivedHandle",
     "Server",
     "Stream",
+    "Timer",
     "__version__",
     "activation_address",
     "connect",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+# As pyuv and ``socket`` have it.
+_BROADCAST = "<broadcast>"
+
 
 def split(address: Any) -> tuple[str, int]:
     """The host and the port of a tuple. Raises TypeError for anything else; C looks at what is in it."""
@@ -12,4 +15,10 @@ def split(address: Any) -> tuple[str, int]:
     host, port = address
     if not isinstance(host, str):
         raise TypeError("a host is a str")
-    return host, port
+    return "255.255.255.255" if host == _BROADCAST else host, port
+
+
+def split_own(address: Any) -> tuple[str, int]:
+    """The same for an address to bind to: no host is any of IPv4."""
+    host, port = split(address)
+    return host or "0.0.0.0", port

@@ -15,6 +15,7 @@ class Error(OSError):
     code: the number of the status (``ferrule.errno``), the same on every platform.
     status: its name, such as ``"FER_ECONNREFUSED"``.
     errno: the platform's own number that comes nearest; 0 for ``FER_EOF``.
+    args: ``code`` and ``strerror``.
     strerror: what it means, and what was wrong in this case.
     unsent: of an error of a channel's ``close()``: bytes that were accepted and that the kernel never got.
     Source: ``fer_status``; pyuv ``error.UVError``.
@@ -27,6 +28,8 @@ class Error(OSError):
     def __init__(self, code: int = _ferrule.FER_EUNKNOWN, detail: str = "") -> None:
         text = _ferrule.fer_status_text(code)
         super().__init__(_ferrule.fer_status_errno(code), f"{text}: {detail}" if detail else text)
+        # As pyuv has it: the first of the arguments is the number to compare with those of ferrule.errno.
+        self.args = (code, self.strerror)
         self.code = code
         self.status = _ferrule.fer_status_name(code)
         self._detail = detail
@@ -196,5 +199,7 @@ StreamError = Error
 PipeError = Error
 TCPError = Error
 UDPError = Error
+TimerError = Error
+AsyncError = Error
 
 _ferrule.ferpy_set_error_factory(from_status)

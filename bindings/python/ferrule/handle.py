@@ -1,50 +1,38 @@
-"""``Handle``: what pipes, TCP sockets and UDP sockets have in common."""
+"""``Handle``: what pipes, sockets, timers and wake-ups have in common."""
 
 from __future__ import annotations
 
-import os
-import socket
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import _ferrule
 from ._weak import Requests
 from .loop import Loop
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ._ferrule import _HandlePointer
-
-UV_UNKNOWN_HANDLE: int = _ferrule.FER_KIND_NONE
-"""As the kind of a received handle: there is none."""
-UV_NAMED_PIPE: int = _ferrule.FER_KIND_PIPE
-UV_TCP: int = _ferrule.FER_KIND_TCP
-UV_UDP: int = _ferrule.FER_KIND_UDP
-UV_FILE: int = _ferrule.FER_KIND_OTHER
-"""As the kind of a received handle: a descriptor of another kind, for ``Pipe.accept_fd()``."""
-
 
 class Handle:
-    """What ``Pipe``, ``TCP`` and ``UDP`` have in common. Not made by itself.
+    """What ``Pipe``, ``TCP``, ``UDP``, ``Timer`` and ``Async`` have in common. Not made by itself.
 
     While something is under way the loop keeps a handle; otherwise one that is dropped without ``close()``
     is closed, with a ResourceWarning. Callbacks are called by the loop, never before the method that took
     them has returned. Every method raises ClosedError after ``close()``, ThreadError in another thread than
     the loop's, and ForkError in the child of a fork.
 
-    Source: ``fer_handle``; pyuv ``Handle``.
+    Source: ``fer_handle``, ``fer_timer``; pyuv ``Handle``.
     """
 
-    _c: _HandlePointer
+    _c: Any
 
     def __init__(self) -> None:
-        raise TypeError("make a Pipe, a TCP or a UDP")
+        raise TypeError("make a Pipe, a TCP, a UDP, a Timer or an Async")
 
-    def _own(self, loop: Loop, c: _HandlePointer) -> None:
-        """Be the object of ``c``, and have its reference."""
+    def _own(self, loop: Loop, c: Any, owner: object) -> None:
+        """Be the object of ``c``, whose reference goes with ``owner``."""
         self._c = c
-        self._owner = _ferrule.ferpy_own_handle(c)
+        self._owner = owner
         self._loop = loop
+        loop._handles.add(self)
         self._requests = Requests()
         # What the program gave for C to call again and again, by what it is called for.
         self._registered: dict[str, Callable[..., object]] = {}
@@ -56,7 +44,7 @@ class Handle:
     ) -> None:
         """Call ``function`` with a one-shot callable for C that calls ``callback(error)`` in the end."""
 
-        def done(status: int = _ferrule.FER_OK) -> None:
+        def done(status: int = 0) -> None:
             self._settle()
             callback(status or None)
 
@@ -86,75 +74,6 @@ class Handle:
 
         return tell
 
-    # --- The descriptor ------------------------------------------------------------------------------------
-
-    def fileno(self) -> int:
-        """The descriptor, which stays the handle's; for ``selectors``, too.
-
-        Raises Error FER_EBADF before there is one.
-        Source: ``fer_handle_fileno``; pyuv ``Pipe.fileno``.
-        """
-        return _ferrule.fer_handle_fileno(self._c)
-
-    def detach(self) -> int:
-        """Take the descriptor out, and close the handle.
-
-        Gives the descriptor, which is the caller's. A socket file that the handle made stays where it is.
-
-        Raises Error FER_EBADF before there is one, FER_EBUSY while writes wait, while it connects, and while
-        a connection or a received handle waits to be accepted.
-        Source: ``fer_handle_detach``; ``socket.socket.detach``.
-        """
-        fd = _ferrule.fer_handle_detach(self._c)
-        self._registered.clear()
-        self._settle()
-        return fd
-
-    def to_socket(self) -> socket.socket:
-        """Make a ``socket.socket`` of the same family and type. It takes the descriptor; the handle is closed.
-
-        The descriptor is as it was, which is non-blocking unless ``open()`` took one that is not: other
-        processes may have it, too. ``setblocking(True)`` changes that.
-
-        Raises as ``detach()``.
-        Source: ``fer_handle_detach``; ``socket.socket``.
-        """
-        blocking = os.get_blocking(self.fileno())
-        fd = self.detach()
-        try:
-            made = socket.socket(fileno=fd)
-        except BaseException:
-            os.close(fd)
-            raise
-        made.setblocking(blocking)
-        return made
-
-    @property
-    def send_buffer_size(self) -> int:
-        """Bytes in the kernel's buffer for what is sent; may be set. Linux tells twice what was set.
-
-        Raises Error FER_EBADF before it is open; InvalidArgumentError for a size that is not above 0.
-        Source: ``fer_handle_send_buffer_size``; pyuv ``Pipe.send_buffer_size``.
-        """
-        return _ferrule.fer_handle_send_buffer_size(self._c)
-
-    @send_buffer_size.setter
-    def send_buffer_size(self, size: int) -> None:
-        _ferrule.fer_handle_set_send_buffer_size(self._c, size)
-
-    @property
-    def receive_buffer_size(self) -> int:
-        """Bytes in the kernel's buffer for what is received; may be set. Linux tells twice what was set.
-
-        Raises as ``send_buffer_size`` does.
-        Source: ``fer_handle_receive_buffer_size``; pyuv ``Pipe.receive_buffer_size``.
-        """
-        return _ferrule.fer_handle_receive_buffer_size(self._c)
-
-    @receive_buffer_size.setter
-    def receive_buffer_size(self, size: int) -> None:
-        _ferrule.fer_handle_set_receive_buffer_size(self._c, size)
-
     # --- The end -------------------------------------------------------------------------------------------
 
     def close(self, callback: Callable[[Self], object] | None = None) -> None:
@@ -162,7 +81,7 @@ class Handle:
 
         callback: ``callback(handle)``; the last that the handle calls. Closing again is allowed.
 
-        Source: ``fer_handle_close``; pyuv ``Handle.close``.
+        Source: ``fer_handle_close``, ``fer_timer_close``; pyuv ``Handle.close``.
         """
         check_callable(callback)
 
@@ -172,12 +91,23 @@ class Handle:
             if callback is not None:
                 callback(self)
 
-        self._start(lambda call: _ferrule.fer_handle_close(self._c, call), closed)
+        self._start(self._close, closed)
 
     @property
     def closed(self) -> bool:
-        """Whether ``close()`` or ``detach()`` was called, or the loop closed it."""
-        return bool(_ferrule.fer_handle_is_closing(self._c))
+        """Whether ``close()`` or ``detach()`` was called, or the loop closed it.
+
+        Source: ``fer_handle_is_closing``, ``fer_timer_is_closing``; pyuv ``Handle.closed``.
+        """
+        return self._is_closing()
+
+    @property
+    def active(self) -> bool:
+        """Whether something is under way: it connects, listens, reads, writes, or its time runs.
+
+        Source: pyuv ``Handle.active``.
+        """
+        return bool(self._requests or self._registered) and not self.closed
 
     # --- Facts ---------------------------------------------------------------------------------------------
 
@@ -190,13 +120,13 @@ class Handle:
     def ref(self) -> bool:
         """Whether the handle keeps ``Loop.run()`` from returning while it waits for something; may be set.
 
-        Source: ``fer_handle_hold_loop``; pyuv ``Handle.ref``.
+        Source: ``fer_handle_hold_loop``, ``fer_timer_hold_loop``; pyuv ``Handle.ref``.
         """
-        return self.has_ref
+        return self._holds()
 
     @ref.setter
     def ref(self, hold: bool) -> None:
-        _ferrule.fer_handle_hold_loop(self._c, 1 if hold else 0)
+        self._hold(1 if hold else 0)
 
     @property
     def has_ref(self) -> bool:
@@ -204,7 +134,21 @@ class Handle:
 
         Source: ``fer_handle_holds_loop``; uv_has_ref.
         """
-        return bool(_ferrule.fer_handle_holds_loop(self._c))
+        return self._holds()
+
+    # --- What each kind does in its own way ----------------------------------------------------------------
+
+    def _close(self, call: Callable[..., None]) -> None:
+        raise NotImplementedError
+
+    def _is_closing(self) -> bool:
+        raise NotImplementedError
+
+    def _hold(self, hold: int) -> None:
+        raise NotImplementedError
+
+    def _holds(self) -> bool:
+        raise NotImplementedError
 
     def __repr__(self) -> str:
         return f"<ferrule.{type(self).__name__} {'closed' if self.closed else 'open'} at {id(self):#x}>"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import warnings
+import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Callable, ClassVar
 
 from . import _ferrule, _lifetime, _time, error
 from ._signals import Wakeup, is_main_thread
-from ._weak import Requests, weak_method
+from ._weak import Requests, weak_method, weak_question
 
 if TYPE_CHECKING:
     from .handle import Handle
@@ -24,7 +26,7 @@ class Loop:
     """Runs callbacks on the thread that made it.
 
     Everything on a loop is for that thread only; ``stop()`` and ``post()`` are for any. What a callback
-    raises comes out of the ``run()`` or ``step()`` that called it.
+    raises comes out of the ``run()`` or ``step()`` that called it, unless ``excepthook`` is set.
 
     Raises OSError when the system gives no more descriptors.
     Source: ``fer_loop_new``; pyuv ``Loop``.
@@ -43,6 +45,8 @@ class Loop:
         self._posted = Requests()
         # What has something under way: it lives until that is done, as the program need not keep it.
         self._active: set[Handle] = set()
+        self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+        _ferrule.ferpy_set_hook(self._c, weak_question(self._raised))
         _lifetime.watch(self)
 
     @classmethod
@@ -179,6 +183,51 @@ class Loop:
 
     _notify: Callable[[], object] | None = None
 
+    excepthook: Callable[[type[BaseException], BaseException, Any], object] | None = None
+    """``excepthook(type, exception, traceback)`` is told what a callback raised, and the loop runs on. None (the
+    default): it comes out of ``run()``. So does what the hook raises itself, and what is no ``Exception``, such as
+    KeyboardInterrupt and SystemExit. May be set, or be a method of a subclass.
+
+    Source: pyuv ``Loop.excepthook``.
+    """
+
+    def _raised(self, exception: BaseException) -> int:
+        """Whether somebody took an exception of a callback."""
+        hook = self.excepthook
+        if hook is None or not isinstance(exception, Exception):
+            return 0
+        hook(type(exception), exception, exception.__traceback__)
+        return 1
+
+    def now(self) -> int:
+        """The loop's clock, in milliseconds; it never goes back, and its zero means nothing.
+
+        Source: pyuv ``Loop.now``; uv_now.
+        """
+        return time.monotonic_ns() // 1_000_000
+
+    def update_time(self) -> None:
+        """Do nothing: ``now()`` is never behind.
+
+        Source: pyuv ``Loop.update_time``; uv_update_time.
+        """
+
+    @property
+    def handles(self) -> list[Handle]:
+        """What is on the loop and not closed: pipes, sockets, timers and wake-ups.
+
+        Source: pyuv ``Loop.handles``; uv_walk.
+        """
+        return [handle for handle in self._handles if not handle.closed]
+
+    @property
+    def default(self) -> bool:
+        """Whether this is the one that ``default_loop()`` gives.
+
+        Source: pyuv ``Loop.default``.
+        """
+        return Loop._default is self
+
     @property
     def alive(self) -> bool:
         """Whether something on the loop can still call back."""
@@ -207,6 +256,7 @@ class Loop:
 
     def _end(self) -> None:
         self._closed = True
+        _ferrule.ferpy_set_hook(self._c, None)
         if self._wakeup is not None:
             self._wakeup.close()
             self._wakeup = None

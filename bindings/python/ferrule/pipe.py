@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Callable, Union
 from . import _access, _ferrule
 from ._access import Credentials
 from ._weak import weak_method
-from .handle import Handle, check_loop, require_callable
+from .handle import check_loop, require_callable
+from .io_handle import IOHandle
 from .loop import Loop
 from .stream import Stream
 
@@ -140,7 +141,7 @@ class Pipe(Stream):
         self,
         data: Buffer | Sequence[Buffer],
         callback: Callable[[Self, int | None], object] | None = None,
-        handle: Handle | socket.socket | int | None = None,
+        handle: IOHandle | socket.socket | int | None = None,
     ) -> None:
         """Write bytes; all of them are taken, in order. A handle is passed with the first of them.
 
@@ -166,9 +167,9 @@ class Pipe(Stream):
             self._start(pass_it, self._tell(callback))
 
     def _passing(
-        self, data: Buffer | Sequence[Buffer], handle: Handle | socket.socket | int
+        self, data: Buffer | Sequence[Buffer], handle: IOHandle | socket.socket | int
     ) -> Callable[[Callable[..., None] | None], None]:
-        if isinstance(handle, Handle):
+        if isinstance(handle, IOHandle):
             c = handle._c
             return lambda call: _ferrule.fer_pipe_pass(self._c, (data, c, call))
         if isinstance(handle, socket.socket):

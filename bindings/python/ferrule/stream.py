@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Callable
 
 from . import _ferrule
 from ._weak import weak_method
-from .handle import Handle, require_callable
+from .handle import require_callable
+from .io_handle import IOHandle
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
 
 
-class Stream(Handle):
+class Stream(IOHandle):
     """A handle that carries bytes, or listens for others that do. Not made by itself.
 
     Source: ``ferrule/stream.h``; pyuv ``Stream``.
@@ -41,7 +42,7 @@ class Stream(Handle):
         if callback is not None:
             callback(self, status or None)
 
-    def accept(self, client: Handle) -> None:
+    def accept(self, client: IOHandle) -> None:
         """Take the next waiting connection or, on a pipe with ``ipc``, the next received handle.
 
         client: a handle that is not open yet: of the same class for a connection, of the kind that
@@ -51,9 +52,10 @@ class Stream(Handle):
         Error FER_EISCONN when ``client`` is open already; InvalidArgumentError for a stream that does neither.
         Source: ``fer_stream_accept``; pyuv ``Pipe.accept``.
         """
-        if not isinstance(client, Handle):
+        if not isinstance(client, IOHandle):
             raise TypeError("a Pipe, a TCP or a UDP is required")
         _ferrule.fer_stream_accept(self._c, client._c)
+        client._opened()
 
     # --- Bytes ---------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable
 
-from . import _ferrule, _inet
+from . import _ferrule, _inet, error
 from .handle import check_loop, require_callable
 from .loop import Loop
 from .stream import Stream
@@ -31,19 +31,35 @@ class TCP(Stream):
 
     def __init__(self, loop: Loop) -> None:
         check_loop(loop)
+        self._early: list[Callable[[], None]] = []
         self._own(loop, _ferrule.fer_tcp_new(loop._c, 0))
+
+    def _set(self, option: Callable[[], None]) -> None:
+        """Set an option now, or as soon as there is a socket."""
+        try:
+            option()
+        except error.Error as failure:
+            if failure.code != _ferrule.FER_EBADF:
+                raise
+            self._early.append(option)
+
+    def _opened(self) -> None:
+        """There is a socket."""
+        while self._early:
+            self._early.pop(0)()
 
     def bind(self, address: tuple[str, int], flags: int = 0) -> None:
         """Bind to an address.
 
-        address: where to; port 0 picks one.
+        address: where to; port 0 picks one, and ``""`` as the host is any address of IPv4.
         flags: ``UV_TCP_IPV6ONLY``, ``UV_TCP_REUSEPORT``.
 
         Raises AddressError for a malformed host; Error FER_EADDRINUSE, FER_EADDRNOTAVAIL, FER_EAFNOSUPPORT;
         AccessError; InvalidArgumentError for a second bind or an unknown flag.
         Source: ``fer_tcp_bind``; pyuv ``TCP.bind``.
         """
-        _ferrule.fer_tcp_bind(self._c, *_inet.split(address), flags)
+        _ferrule.fer_tcp_bind(self._c, *_inet.split_own(address), flags)
+        self._opened()
 
     def connect(self, address: tuple[str, int], callback: Callable[[Self, int | None], object]) -> None:
         """Connect to a listening socket.
@@ -57,6 +73,7 @@ class TCP(Stream):
         require_callable(callback)
         host, port = _inet.split(address)
         self._start(lambda call: _ferrule.fer_tcp_connect(self._c, host, port, call), self._tell(callback))
+        self._opened()
 
     def open(self, fd: int) -> None:
         """Make this the handle of a TCP socket.
@@ -67,6 +84,7 @@ class TCP(Stream):
         Source: ``fer_tcp_open``; pyuv ``TCP.open``.
         """
         _ferrule.fer_tcp_open(self._c, fd)
+        self._opened()
 
     def getsockname(self) -> tuple[str, int]:
         """The address that the socket is bound to.
@@ -87,23 +105,23 @@ class TCP(Stream):
     def nodelay(self, enable: bool) -> None:
         """Choose whether small pieces are sent at once instead of being gathered.
 
-        enable: whether they are.
+        enable: whether they are. Before there is a socket, the choice is for the one to come.
 
-        Raises Error FER_EBADF before it is open.
         Source: ``fer_tcp_nodelay``; pyuv ``TCP.nodelay``.
         """
-        _ferrule.fer_tcp_nodelay(self._c, 1 if enable else 0)
+        choice = 1 if enable else 0
+        self._set(lambda: _ferrule.fer_tcp_nodelay(self._c, choice))
 
     def keepalive(self, enable: bool, delay: int = 0) -> None:
         """Choose whether an idle connection is probed.
 
-        enable: whether it is.
+        enable: whether it is. Before there is a socket, the choice is for the one to come.
         delay: seconds of idleness before the first probe; 0 leaves the system's.
 
-        Raises Error FER_EBADF before it is open.
         Source: ``fer_tcp_keepalive``; pyuv ``TCP.keepalive``.
         """
-        _ferrule.fer_tcp_keepalive(self._c, 1 if enable else 0, delay)
+        choice = 1 if enable else 0
+        self._set(lambda: _ferrule.fer_tcp_keepalive(self._c, choice, delay))
 
     def simultaneous_accepts(self, enable: bool) -> None:
         """Choose whether a listener has several accepts under way at a time. Has an effect on Windows only.

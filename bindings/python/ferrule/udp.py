@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from . import _ferrule, _inet
 from ._weak import weak_method
-from .handle import Handle, check_callable, check_loop, require_callable
+from .handle import check_callable, check_loop, require_callable
+from .io_handle import IOHandle
 from .loop import Loop
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ UV_UDP_IPV6ONLY: int = _ferrule.FER_BIND_IPV6_ONLY
 """Flag of ``UDP.bind()``: an IPv6 socket takes no IPv4 datagrams."""
 UV_UDP_REUSEPORT: int = _ferrule.FER_BIND_REUSE_PORT
 """Flag of ``UDP.bind()``: several sockets may share the port."""
+UV_UDP_REUSEADDR: int = _ferrule.FER_BIND_REUSE_PORT
+"""The same, as pyuv calls it."""
 UV_UDP_PARTIAL: int = _ferrule.FER_DATAGRAM_PARTIAL
 """Flag of a received datagram: it was longer than what is given."""
 
@@ -28,7 +31,7 @@ UV_LEAVE_GROUP: int = _ferrule.FER_LEAVE_GROUP
 _Address = Optional[tuple[str, int]]
 
 
-class UDP(Handle):
+class UDP(IOHandle):
     """A UDP socket.
 
     loop: where its callbacks run.
@@ -46,14 +49,14 @@ class UDP(Handle):
     def bind(self, address: tuple[str, int], flags: int = 0) -> None:
         """Bind to an address.
 
-        address: where to; port 0 picks one.
+        address: where to; port 0 picks one, and ``""`` as the host is any address of IPv4.
         flags: ``UV_UDP_IPV6ONLY``, ``UV_UDP_REUSEPORT``.
 
         Raises AddressError for a malformed host; Error FER_EADDRINUSE, FER_EADDRNOTAVAIL, FER_EAFNOSUPPORT;
         AccessError; InvalidArgumentError for a second bind or an unknown flag.
         Source: ``fer_udp_bind``; pyuv ``UDP.bind``.
         """
-        _ferrule.fer_udp_bind(self._c, *_inet.split(address), flags)
+        _ferrule.fer_udp_bind(self._c, *_inet.split_own(address), flags)
 
     def connect(self, address: tuple[str, int]) -> None:
         """Fix the address that datagrams go to and come from.

@@ -10,6 +10,12 @@
 /** The callable `factory(status, detail)` that makes the exception for a status. */
 PyObject *ferpy_set_error_factory(PyObject *factory);
 
+/**
+ * Have `hook(exception)` called with what a callback of `loop` raises; when it gives something true, the loop goes
+ * on. What it raises takes the place of the exception. None: no hook.
+ */
+PyObject *ferpy_set_hook(fer_loop *loop, PyObject *hook);
+
 /** Take the exception that a callback of `loop` raised; None when there is none. */
 PyObject *ferpy_take_exception(fer_loop *loop);
 

@@ -6,6 +6,9 @@ static PyObject *error_factory;
 /* The address of a loop -> the first exception that came out of a callback of it. */
 static PyObject *kept;
 
+/* The address of a loop -> who is told of such exceptions first. */
+static PyObject *hooks;
+
 /* What a signal handler raised on the way into a callback. Only the main thread runs such handlers. */
 static PyObject *put_off;
 static unsigned long put_off_thread;
@@ -82,9 +85,61 @@ void ferpy_restore_exception(PyObject *exception) {
     PyErr_Restore(type, exception, PyException_GetTraceback(exception));
 }
 
+PyObject *ferpy_set_hook(fer_loop *loop, PyObject *hook) {
+    PyObject *key = PyLong_FromVoidPtr(loop);
+    int done = -1;
+
+    if (!hooks) {
+        hooks = PyDict_New();
+    }
+    if (hooks && key) {
+        if (hook != Py_None) {
+            done = PyDict_SetItem(hooks, key, hook);
+        } else {
+            done = PyDict_Contains(hooks, key);
+            done = done > 0 ? PyDict_DelItem(hooks, key) : done;
+        }
+    }
+    Py_XDECREF(key);
+    if (done < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* The exception that is left after the loop's hook was told of `exception`, which is taken; NULL for none. */
+static PyObject *tell_hook(fer_loop *loop, PyObject *exception) {
+    PyObject *key = PyLong_FromVoidPtr(loop);
+    PyObject *hook = key && hooks ? PyDict_GetItemWithError(hooks, key) : NULL;
+    int taken = 0;
+
+    Py_XDECREF(key);
+    if (hook) {
+        Py_INCREF(hook);
+        PyObject *answer = PyObject_CallFunctionObjArgs(hook, exception, NULL);
+        taken = answer ? PyObject_IsTrue(answer) : 0;
+        Py_XDECREF(answer);
+        Py_DECREF(hook);
+    }
+    if (PyErr_Occurred()) {
+        Py_DECREF(exception);
+        return fetch();
+    }
+    if (taken) {
+        Py_CLEAR(exception);
+    }
+    return exception;
+}
+
 void ferpy_keep_exception(fer_loop *loop, PyObject *where) {
     PyObject *exception = fetch();
 
+    if (loop) {
+        exception = tell_hook(loop, exception);
+        if (!exception) {
+            return;
+        }
+    }
     if (loop && keep(loop, exception)) {
         Py_DECREF(exception);
         return;

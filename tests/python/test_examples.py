@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import ferrule
 import pytest
 from ferrule import sync
 from support import ROOT, raw_connect
@@ -68,3 +71,62 @@ def test_a_port_that_comes_with_a_message(address: str) -> None:
                     assert answer.endswith(f"process {worker.pid}\n".encode())
         assert worker.communicate(timeout=60) == ("", "")
         assert worker.returncode == 0
+
+
+async def test_a_crowd(address: str) -> None:
+    server = start("crowd_server.py", address)
+    assert server.stdout
+    assert server.stdout.readline() == f"listening at {address}\n"
+    clients = await asyncio.gather(*(ferrule.connect(address) for _ in range(100)))
+    speaker, quiet, *others = clients
+    for client in (quiet, *others):
+        # Their end is open a little before the server has heard of it.
+        hearing = asyncio.ensure_future(hear(client, b"to all of you"))
+        while not hearing.done():
+            await speaker.send(b"to all of you")
+            await asyncio.wait({hearing}, timeout=0.02)
+    # One more than may come.
+    with pytest.raises(ConnectionResetError):
+        await ferrule.connect(address)
+    # One goes, in no orderly way, and another comes in its place.
+    quiet.abort()
+    late = await connect_when_possible(address)
+    await late.send(b"late")
+    await asyncio.gather(*(hear(client, b"late") for client in (speaker, *others)))
+    await late.close()
+    # One that takes too little.
+    small = await connect_when_possible(address, max_message=1000)
+    with pytest.raises(ConnectionResetError):
+        await small.recv()
+    small.abort()
+    # One that reads nothing holds nobody up.
+    for number in range(1000):
+        await speaker.send(b"%d" % number + bytes(10_000))
+        assert (await others[0].recv()).startswith(b"%d\0" % number)
+    # It says goodbye to everybody, and ends.
+    server.send_signal(signal.SIGTERM)
+    for client in (speaker, *others):
+        with pytest.raises(ferrule.EndOfStream):
+            while True:
+                await client.recv()
+    await asyncio.gather(*(client.close() for client in (speaker, *others)))
+    output, complaints = server.communicate(timeout=60)
+    assert (server.returncode, output) == (0, "")
+    said = complaints.splitlines()
+    assert "[FER_EBUSY]" in said[0]
+    assert all("[FER_EBUSY]" in line or "[FER_ECONNRESET]" in line for line in said)
+
+
+async def hear(client: ferrule.Channel, what: bytes) -> None:
+    """Wait for a message."""
+    while await client.recv() != what:
+        pass
+
+
+async def connect_when_possible(address: str, **options: Any) -> ferrule.Channel:
+    """Connect as soon as the server has noticed that somebody went."""
+    while True:
+        try:
+            return await ferrule.connect(address, **options)
+        except ConnectionResetError:
+            continue

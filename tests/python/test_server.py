@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -164,6 +165,24 @@ async def test_what_a_handler_raises(address: str, failures: list[dict[str, Any]
     assert [str(context["exception"]) for context in told] == ["in a coroutine"] * 2 + ["in a function"] * 2
     assert all(isinstance(context["channel"], ferrule.Channel) for context in told)
     told.clear()
+
+
+async def test_a_handler_that_ends_its_channel_itself(address: str) -> None:
+    """However it does that, it is no failure."""
+
+    async def aborts(channel: ferrule.Channel) -> None:
+        channel.abort()
+
+    async def closes(channel: ferrule.Channel) -> None:
+        await channel.close()
+
+    for handler, expected in ((aborts, ConnectionResetError), (closes, ferrule.EndOfStream)):
+        async with ferrule.listen(address, handler):
+            channel = await ferrule.connect(address)
+            with pytest.raises(expected):
+                await channel.recv()
+            with contextlib.suppress(ConnectionResetError):
+                await channel.close()
 
 
 @pytest.mark.parametrize("exception", [KeyboardInterrupt, SystemExit])

@@ -111,14 +111,23 @@ class Server:
 
     async def _serve(self, channel: Channel, work: Awaitable[object]) -> None:
         try:
-            async with channel:
-                try:
-                    await work
-                except error.ClosedError:
-                    if not (self._draining and channel.closed):
-                        raise
+            await self._work(channel, work)
+            await channel.close()
+        except error.CanceledError as failure:
+            # An end that the handler has chosen is none of its failures.
+            if not channel.closed:
+                self._report(failure, channel)
         except Exception as failure:
             self._report(failure, channel)
+        finally:
+            await channel._abandon()
+
+    async def _work(self, channel: Channel, work: Awaitable[object]) -> None:
+        try:
+            await work
+        except error.ClosedError:
+            if not (self._draining and channel.closed):
+                raise
 
     def _report(self, failure: Exception, channel: Channel) -> None:
         self._embedded.report(f"a handler of {self._address} failed", failure, channel=channel, server=self)

@@ -59,6 +59,17 @@ test('the loader refuses another libuv', async () => {
   assert.equal(code, 0);
 });
 
+test('the loader refuses what is not Node, and a Node that is too old', async () => {
+  for (const [what, text] of Object.entries({
+    old: 'ferrule: Node 18.19 or newer is needed, and this is 18.18.2',
+    bun: 'ferrule: Bun has no libuv that an addon can run on: use Node',
+    deno: 'ferrule: Deno has no libuv that an addon can run on: use Node',
+  })) {
+    const { code, stdout, stderr } = await run('loader.js', [what]);
+    assert.deepEqual([code, stdout, stderr], [0, `ERR_FERRULE_RUNTIME: ${text}\n`, '']);
+  }
+});
+
 test('the loader says where it looked for the addon', async () => {
   const { code, stdout, stderr } = await run('loader.js', ['missing'], { env: { FERRULE_NODE_ADDON: '/nowhere/ferrule.node' } });
   assert.equal(stderr, '');

@@ -16,7 +16,7 @@ const package_ = path.resolve(__dirname, '../../bindings/node');
 const root = path.resolve(__dirname, '../..');
 const ferrule = require(package_);
 /** The addon's file that the tests run on. */
-const addon = path.resolve(process.env.FERRULE_NODE_ADDON || path.join(package_, 'build', 'node', 'ferrule.node'));
+const addon = path.resolve(process.env.FERRULE_NODE_ADDON || require(path.join(package_, 'lib', 'prebuilt.js')).prebuilt());
 
 /** The open descriptors of this process and what they are. */
 function descriptors() {

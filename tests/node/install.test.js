@@ -1,6 +1,6 @@
 'use strict';
 
-/** npm install from a user's folder: it builds the addon from the repository. */
+/** npm install from a user's folder: of the repository, which builds the addon, and of the package that it packs. */
 
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
@@ -17,15 +17,15 @@ function copyRepository(to) {
   }
   fs.cpSync(package_, path.join(to, 'bindings', 'node'), {
     recursive: true,
-    filter: (from) => !['build', 'node_modules'].includes(path.relative(package_, from).split(path.sep)[0]),
+    filter: (from) => !['build', 'node_modules', 'prebuilds'].includes(path.relative(package_, from).split(path.sep)[0]),
   });
   // Instead of fetching it.
   const headers = path.join('node_modules', 'node-api-headers');
   fs.cpSync(path.join(package_, headers), path.join(to, 'bindings', 'node', headers), { recursive: true });
 }
 
-function run(command, args, cwd) {
-  const env = { ...process.env, FERRULE_NODE_ADDON: '', NODE_TEST_CONTEXT: undefined };
+function run(command, args, cwd, more = {}) {
+  const env = { ...process.env, FERRULE_NODE_ADDON: '', NODE_TEST_CONTEXT: undefined, ...more };
   const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, encoding: 'utf8', env });
   assert.equal(error, undefined);
   assert.equal(status, 0, stdout + stderr);
@@ -62,6 +62,76 @@ test('npm install builds the package for a user', { timeout: 600_000 }, () => {
     // The copy stands alone.
     fs.rmSync(repository, { recursive: true });
     assert.equal(run(process.execPath, ['-e', program], path.join(folder, 'copied')), 'installed\n');
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+});
+
+/** Programs of Node besides this one: those that ./dev has fetched. */
+function nodes() {
+  const folder = path.join(root, 'build', 'nodes');
+  if (!fs.existsSync(folder)) return [process.execPath];
+  const found = fs.readdirSync(folder, { recursive: true })
+    .map((name) => path.join(folder, name))
+    .filter((file) => /[/]bin[/]node$/.test(file) && fs.statSync(file).isFile());
+  return [process.execPath, ...found];
+}
+
+/** A folder with these programs and nothing else, as a PATH. */
+function pathWith(folder, programs) {
+  fs.mkdirSync(folder);
+  for (const [name, file] of Object.entries(programs)) fs.symlinkSync(file, path.join(folder, name));
+  return folder;
+}
+
+const both = `
+  import * as module from 'ferrule';
+  import { createRequire } from 'node:module';
+  const commonjs = createRequire(import.meta.url)('ferrule');
+  console.log(Object.keys(commonjs).every((name) => module[name] === commonjs[name]), module.default === commonjs);
+  const channels = await module.pair();
+  console.log(channels.every((channel) => channel instanceof commonjs.Channel));
+  for (const channel of channels) channel.abort();
+`;
+
+test('npm pack makes a package that needs no compiler and no network', { timeout: 600_000 }, () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ferrule-pack-'));
+  try {
+    const repository = path.join(folder, 'repository');
+    copyRepository(repository);
+    const source = path.join(repository, 'bindings', 'node');
+    const [{ filename, files }] = JSON.parse(run('npm', ['pack', '--json', '--offline', '--silent', '--pack-destination', folder], source).replace(/^[^]*?(?=^\[$)/m, ''));
+    const names = files.map((file) => file.path);
+    assert.deepEqual(names.filter((name) => !/^(lib[/][\w.]+\.m?js|prebuilds[/][\w-]+[/]ferrule\.\w+\.node)$/.test(name)).sort(), [
+      'LICENSE', 'README.md', 'THIRD-PARTY.md', 'index.d.mts', 'index.d.ts', 'package.json', 'scripts/build.js',
+    ]);
+    assert.deepEqual(names.filter((name) => name.startsWith('lib/')).sort(), fs.readdirSync(path.join(package_, 'lib')).map((name) => `lib/${name}`).sort());
+    assert.equal(names.filter((name) => name.endsWith('.node')).length, 1);
+    fs.rmSync(repository, { recursive: true });
+
+    const npm = fs.realpathSync(spawnSync('which', ['npm'], { encoding: 'utf8' }).stdout.trim());
+    const bare = pathWith(path.join(folder, 'bin'), { node: process.execPath, npm, sh: '/bin/sh' });
+    for (const options of [[], ['--ignore-scripts']]) {
+      const user = path.join(folder, `user${options.length}`);
+      fs.mkdirSync(user);
+      run('npm', ['install', '--offline', '--no-audit', '--no-fund', ...options, path.join(folder, filename)], user, { PATH: bare });
+      fs.writeFileSync(path.join(user, 'both.mjs'), both);
+      for (const node of nodes()) {
+        assert.equal(run(node, ['-e', program], user, { PATH: bare }), 'installed\n', node);
+        assert.equal(run(node, ['both.mjs'], user, { PATH: bare }), 'true true\ntrue\n', node);
+      }
+      // The addon needs nothing but what every system has.
+      const installed = path.join(user, 'node_modules', 'ferrule');
+      const binary = path.join(installed, names.find((name) => name.endsWith('.node')));
+      const needed = run('readelf', ['-d', binary], user).match(/NEEDED.*\[.*\]/g) ?? [];
+      assert.ok(needed.length > 0);
+      assert.deepEqual(needed.filter((line) => !/\[(libc\.so\.6|libpthread\.so\.0|ld-linux[\w.-]*)\]/.test(line)), []);
+      // Another platform's package says what is missing.
+      fs.rmSync(binary);
+      const { stdout, stderr, status } = spawnSync(process.execPath, [path.join(installed, 'scripts', 'build.js')], { encoding: 'utf8' });
+      assert.equal(status, 1);
+      assert.match(stdout + stderr, /^ferrule: the package has no addon for [\w-]+, and no sources\./);
+    }
   } finally {
     fs.rmSync(folder, { recursive: true });
   }

@@ -3,34 +3,50 @@
 /** Loads the addon, once for CommonJS and ES modules alike. */
 
 const path = require('node:path');
+const { prebuilt } = require('./prebuilt.js');
 
-/** The package's own build, or the one that the environment names. */
+/** The oldest Node that has what the package needs. */
+const LEAST = [18, 19];
+
+function refuse(code, message, cause) {
+  const error = new Error(`ferrule: ${message}`, cause === undefined ? undefined : { cause });
+  error.code = code;
+  return error;
+}
+
+/** The addon runs on Node's own loop, which others only resemble: calls into theirs end in a crash. */
+function checkRuntime({ bun, deno, node }) {
+  if (bun !== undefined) throw refuse('ERR_FERRULE_RUNTIME', 'Bun has no libuv that an addon can run on: use Node');
+  if (deno !== undefined) throw refuse('ERR_FERRULE_RUNTIME', 'Deno has no libuv that an addon can run on: use Node');
+  const [major, minor] = node.split('.').map(Number);
+  if (major < LEAST[0] || (major === LEAST[0] && minor < LEAST[1])) {
+    throw refuse('ERR_FERRULE_RUNTIME', `Node ${LEAST.join('.')} or newer is needed, and this is ${node}`);
+  }
+}
+
+/** The one that the environment names, or that of the package, which its script has built or npm has brought. */
 function find() {
-  return process.env.FERRULE_NODE_ADDON || path.join(__dirname, '..', 'build', 'node', 'ferrule.node');
+  return path.resolve(process.env.FERRULE_NODE_ADDON || prebuilt());
 }
 
 function load() {
-  const file = path.resolve(find());
+  checkRuntime(process.versions);
+  const file = find();
   let addon;
   try {
     addon = require(file);
   } catch (cause) {
     const [reason] = cause.message.split('\n');
-    const error = new Error(
-      `ferrule: the addon could not be loaded from ${file}: ${reason}. ` +
+    throw refuse(
+      'ERR_FERRULE_ADDON',
+      `the addon could not be loaded from ${file}: ${reason}. ` +
         'Build it with "node scripts/build.js" in the folder of the package.',
-      { cause },
+      cause,
     );
-    error.code = 'ERR_FERRULE_ADDON';
-    throw error;
   }
-  // The addon runs on Node's own loop. With another copy of libuv in its place, that would end in a crash.
+  // With another copy of libuv in its place, that would end in a crash.
   if (addon.uvVersion !== process.versions.uv) {
-    const error = new Error(
-      `ferrule: the addon runs on libuv ${addon.uvVersion}, but this Node on ${process.versions.uv}`,
-    );
-    error.code = 'ERR_FERRULE_UV';
-    throw error;
+    throw refuse('ERR_FERRULE_UV', `the addon runs on libuv ${addon.uvVersion}, but this Node on ${process.versions.uv}`);
   }
   return addon;
 }

@@ -1,9 +1,10 @@
 'use strict';
 
 /**
- * Builds the addon from the repository that this package lies in: npm runs it on install.
+ * Builds the addon from the repository that this package lies in, and puts it into prebuilds/: npm runs it on install
+ * and before it packs. A package that was packed has its addon there, and nothing is built.
  *
- * Needed: CMake 3.22, a C compiler, pkg-config and libuv's headers. Nothing is downloaded, except that npm
+ * Needed: CMake 3.22, a C compiler, pkg-config, libsodium, and libuv's headers. Nothing is downloaded, except that npm
  * fetches node-api-headers when neither that package nor Node's own headers are there.
  */
 
@@ -11,12 +12,14 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
+const { prebuilt } = require('../lib/prebuilt.js');
 
 const folder = path.resolve(__dirname, '..');
 const source = path.resolve(folder, '..', '..');
 const build = path.join(folder, 'build');
 const fetched = path.join(build, 'headers');
 const addon = path.join(build, 'node', 'ferrule.node');
+const packed = prebuilt();
 
 /** Settings of npm that say where and what it installs. */
 const KEPT_OUT = /^npm_config_(global|prefix|local_prefix|location|omit|include|dry_run|package_lock_only|install_links)$/i;
@@ -35,8 +38,8 @@ function run(command, args, options = {}) {
 
 function needs() {
   return (
-    'The addon is built with CMake 3.22 or newer, a C compiler, pkg-config and the headers of libuv; ' +
-    'on Debian and Ubuntu: apt install build-essential cmake pkg-config libuv1-dev'
+    'The addon is built with CMake 3.22 or newer, a C compiler, pkg-config, libsodium and the headers of libuv; ' +
+    'on Debian and Ubuntu: apt install build-essential cmake pkg-config libsodium-dev libuv1-dev'
   );
 }
 
@@ -88,6 +91,7 @@ function configure() {
     FER_BUILD_EXAMPLES: 'OFF',
     FER_BUILD_BENCH: 'OFF',
     FER_INSTALL: 'OFF',
+    FER_NODE_STATIC_SODIUM: 'ON',
     FER_NODE_API_INCLUDE_DIR: headers(),
   };
   const defines = Object.entries(options).map(([name, value]) => `-D${name}=${value}`);
@@ -99,13 +103,17 @@ function configure() {
 
 function main() {
   if (!fs.existsSync(path.join(source, 'capi', 'include', 'ferrule.h'))) {
-    // A copy of the package, which npm made after it had built the original.
-    if (fs.existsSync(addon)) return;
-    fail('this copy of the package has neither the addon nor the sources to build it from. Install it from the repository.');
+    // The package as npm packed it.
+    if (fs.existsSync(packed)) return;
+    fail(`the package has no addon for ${path.basename(path.dirname(packed))}, and no sources. Install it from the repository.`);
   }
   configure();
   const jobs = String(Math.max(1, os.cpus().length));
   run('cmake', ['--build', build, '--target', 'ferrule_node', '--parallel', jobs]);
+  fs.mkdirSync(path.dirname(packed), { recursive: true });
+  // Another process may have the old one loaded: it keeps its file.
+  fs.rmSync(packed, { force: true });
+  fs.copyFileSync(addon, packed);
 }
 
 main();

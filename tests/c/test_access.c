@@ -278,6 +278,32 @@ static fer_status connect_with(const char *address, fer_wire wire, uint32_t flag
     return fer_sync_connect(address, &options, HARNESS_PATIENCE_MS, channel);
 }
 
+/* Who cannot decide has nobody served, and tells at once. */
+static void a_decision_that_fails(void **state) {
+    (void)state;
+    const fer_channel_options options = options_of(FER_WIRE_NATIVE);
+    porter one = {FER_ECALLBACK, 0, FER_CREDENTIALS_INIT, {0}};
+    fer_server *server = NULL;
+    fer_channel *channel = NULL;
+    crowd all;
+    crowd_open(&all, place(0), &options);
+    assert_int_equal(fer_server_on_allow(all.server, decide, &one, NULL), FER_OK);
+    assert_int_equal(crowd_refuse(&all, &options, FER_ECALLBACK), FER_ECONNRESET);
+    one.answer = 1;
+    fer_channel_unref(crowd_join(&all, &options));
+    crowd_close(&all);
+    one.answer = FER_ECALLBACK;
+    assert_int_equal(fer_sync_listen(address_of("s"), NULL, &server), FER_OK);
+    assert_int_equal(fer_server_on_allow(server, decide, &one, NULL), FER_OK);
+    const int raw = raw_connect(harness_path("s"));
+    assert_int_equal(fer_sync_accept(server, HARNESS_PATIENCE_MS, &channel), FER_ECALLBACK);
+    assert_null(channel);
+    raw_close(raw);
+    assert_int_equal(fer_server_close(server, NULL, NULL), FER_OK);
+    fer_server_unref(server);
+    assert_int_equal(one.calls, 3);
+}
+
 static void a_server_of_another_user_on_tcp_is_not_believed(void **state) {
     (void)state;
     if (!needs_root())
@@ -444,6 +470,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(strangers_are_not_served),
         HARNESS_TEST(who_decides_may_serve_strangers),
         HARNESS_TEST(a_blocking_server_keeps_strangers_away),
+        HARNESS_TEST(a_decision_that_fails),
         HARNESS_TEST(a_server_of_another_user_on_tcp_is_not_believed),
         HARNESS_TEST(strangers_do_not_believe_each_other),
         HARNESS_TEST(the_same_user_is_known_on_tcp),

@@ -262,6 +262,41 @@ static void variables_of_no_use_are_refused_and_removed(void **state) {
     assert_int_equal(unlink(harness_path("l")), 0);
 }
 
+/* The variable is gone, so nobody could close it later. */
+static void a_descriptor_is_closed_when_the_handshake_fails(void **state) {
+    (void)state;
+    for (int way = 0; way < 3; way++) {
+        fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
+        fer_channel *channel = NULL;
+        fer_loop *loop = NULL;
+        noted connected = {0};
+        char address[32];
+        int fds[2];
+        options.handshake_timeout_ms = 50;
+        raw_pair(fds);
+        snprintf(address, sizeof address, "fd:%d", fds[0]);
+        assert_int_equal(setenv(FER_PARENT_VARIABLE, address, 1), 0);
+        if (way == 1)
+            raw_send(fds[1], "nonsense", 8);
+        if (way < 2) {
+            assert_int_equal(fer_sync_parent(&options, -1, &channel),
+                             way == 0 ? FER_ETIMEDOUT : FER_EPROTO);
+            assert_null(channel);
+        } else {
+            assert_int_equal(fer_loop_new(&loop), FER_OK);
+            assert_int_equal(
+                fer_channel_parent(loop, &options, note_connected, &connected, &channel), FER_OK);
+            harness_run_until(loop, &connected.calls);
+            assert_int_equal(connected.status, FER_ETIMEDOUT);
+            fer_channel_unref(channel);
+            end_loop(loop);
+        }
+        assert_null(getenv(FER_PARENT_VARIABLE));
+        assert_int_equal(raw_drain(fds[1]), HELLO_SIZE);
+        raw_close(fds[1]);
+    }
+}
+
 /* What cannot succeed does not cost the channel. */
 static void wrong_arguments_leave_the_variable(void **state) {
     (void)state;
@@ -289,6 +324,21 @@ static void wrong_arguments_leave_the_variable(void **state) {
     assert_int_equal(unsetenv(FER_PARENT_VARIABLE), 0);
     end_loop(loop);
     assert_int_equal(connected.calls, 0);
+}
+
+/* With the variable gone nobody else knows its descriptor. */
+static void a_silent_parent_costs_no_descriptor(void **state) {
+    (void)state;
+    fer_channel *channel = NULL;
+    char text[64];
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    snprintf(text, sizeof text, "fd:%d", ends[1]);
+    assert_int_equal(setenv(FER_PARENT_VARIABLE, text, 1), 0);
+    assert_int_equal(fer_sync_parent(NULL, 0, &channel), FER_ETIMEDOUT);
+    assert_null(channel);
+    assert_int_equal(fcntl(ends[1], F_GETFD), -1);
+    raw_close(ends[0]);
 }
 
 /* Activation. */
@@ -387,7 +437,9 @@ int main(int argc, char **argv) {
         HARNESS_TEST(a_child_takes_it_on_its_loop),
         HARNESS_TEST(the_death_of_the_child_ends_the_channel),
         HARNESS_TEST(variables_of_no_use_are_refused_and_removed),
+        HARNESS_TEST(a_descriptor_is_closed_when_the_handshake_fails),
         HARNESS_TEST(wrong_arguments_leave_the_variable),
+        HARNESS_TEST(a_silent_parent_costs_no_descriptor),
         HARNESS_TEST(sockets_of_a_service_manager_are_found),
         HARNESS_TEST(an_activated_server_serves),
     };

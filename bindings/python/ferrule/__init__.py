@@ -15,6 +15,7 @@ from ._options import Options
 from ._parent import activation_address, parent
 from ._spawn import Child, spawn
 from ._stats import ChannelStats
+from ._streams import ClientConnected, PipeName, PipeServer, open_pipe_connection, start_pipe_server
 from .channel import Address, Channel
 from .error import EndOfStream, Error
 from .handle import Handle
@@ -66,6 +67,7 @@ __all__ = [
     "Channel",
     "ChannelStats",
     "Child",
+    "ClientConnected",
     "Credentials",
     "EndOfStream",
     "Error",
@@ -78,6 +80,8 @@ __all__ = [
     "Options",
     "Passable",
     "Pipe",
+    "PipeName",
+    "PipeServer",
     "ReceivedHandle",
     "Server",
     "Stream",
@@ -89,8 +93,10 @@ __all__ = [
     "error",
     "ipc",
     "listen",
+    "open_pipe_connection",
     "pair",
     "parent",
     "spawn",
+    "start_pipe_server",
     "sync",
 ]

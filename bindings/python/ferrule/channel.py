@@ -83,7 +83,7 @@ class Channel:
 
     def _on_connected(self, status: int) -> None:
         if self._opening is not None and not self._opening.done():
-            self._opening.set_result(_with_detail(status))
+            self._opening.set_result(with_detail(status))
 
     def _start(self) -> None:
         """The channel is open."""
@@ -94,7 +94,7 @@ class Channel:
 
     def _on_messages(self, status: int, messages: list[Any]) -> None:
         if status:
-            self._end = _with_detail(status)
+            self._end = with_detail(status)
             _wake(self._receivers)
             _wake(self._senders)
             return
@@ -315,7 +315,7 @@ class Channel:
         _wake(self._senders)
 
     def _on_closed(self, status: int) -> None:
-        detailed = _with_detail(status)
+        detailed = with_detail(status)
         self._unsent = _ferrule.fer_channel_unsent(self._c)
         self._closed = True
         self._embedded.closing.discard(self)
@@ -397,7 +397,7 @@ class Channel:
         return f"<ferrule.Channel {'closed' if self._ending else 'open'} at {id(self):#x}>"
 
 
-def _with_detail(status: int) -> tuple[int, str]:
+def with_detail(status: int) -> tuple[int, str]:
     """A status that a callback was given, and what the library says about it."""
     return status, _ferrule.fer_status_detail() if status else ""
 

@@ -43,17 +43,26 @@ static int is_alien(fer_status status) {
            status == FER_ENOTCONN;
 }
 
+/* With the variable gone nobody else knows the number. */
+static void close_lost(fer_status status, fer__fd fd) {
+    if (status != FER_OK && !is_alien(status))
+        fer__os_close(fd);
+}
+
 fer_status fer_channel_parent(fer_loop *loop, const fer_channel_options *options,
                               fer_channel_connected_cb cb, void *user, fer_channel **channel) {
     char address[ADDRESS_MAX];
     fer__fd fd = FER__NO_FD;
+    fer_status status;
     FER__TRY(FER__REQUIRE(channel != NULL, "channel"));
     *channel = NULL;
     FER__TRY(fer__check_loop(loop));
     FER__TRY(FER__REQUIRE(cb != NULL, "cb"));
     FER__TRY(check_options(options));
     FER__TRY(take_address(address, &fd));
-    return fer_channel_connect(loop, address, options, cb, user, channel);
+    status = fer_channel_connect(loop, address, options, cb, user, channel);
+    close_lost(status, fd);
+    return status;
 }
 
 fer_status fer_sync_parent(const fer_channel_options *options, int64_t timeout_ms,
@@ -66,9 +75,7 @@ fer_status fer_sync_parent(const fer_channel_options *options, int64_t timeout_m
     FER__TRY(check_options(options));
     FER__TRY(take_address(address, &fd));
     status = fer_sync_connect(address, options, timeout_ms, channel);
-    /* With the variable gone nobody else knows the number. */
-    if (status != FER_OK && !is_alien(status))
-        fer__os_close(fd);
+    close_lost(status, fd);
     return status;
 }
 

@@ -168,6 +168,7 @@ const scenario scenarios[] = {
     {"plain channels on TCP", use_plain_channels_on_tcp},
     {"channels with a secret", use_a_secret},
     {"channels on descriptors", use_descriptors},
+    {"a channel to the parent", use_a_parent},
     {"a pair of channels", use_a_pair},
     {"messages with handles", use_handles},
     {"a blocking client", use_a_blocking_client},

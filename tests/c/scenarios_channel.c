@@ -127,6 +127,24 @@ static void open_descriptors(chat *all) {
         open_ends(all);
 }
 
+/* As a child and its parent have them. */
+static void open_parent(chat *all) {
+    char address[32];
+    int fds[2];
+    raw_pair(fds);
+    snprintf(address, sizeof address, "fd:%d", fds[0]);
+    assert_int_equal(setenv(FER_PARENT_VARIABLE, address, 1), 0);
+    (void)failed(all->to, fer_channel_parent(all->loop, &all->options, note_connected,
+                                             &all->connected[0], &all->client));
+    assert_null(getenv(FER_PARENT_VARIABLE));
+    snprintf(address, sizeof address, "fd:%d", fds[1]);
+    if (failed(all->to, fer_channel_connect(all->loop, address, &all->options, note_connected,
+                                            &all->connected[1], &all->served)))
+        raw_close(fds[1]);
+    if (all->client != NULL && all->served != NULL)
+        open_ends(all);
+}
+
 static void note_which(fer_channel *channel, fer_status status, void *user) {
     chat *all = user;
     note(&all->connected[channel == all->served], status);
@@ -273,6 +291,10 @@ void use_a_secret(outcome *to) {
 
 void use_descriptors(outcome *to) {
     use_channels(to, FER_WIRE_NATIVE, open_descriptors);
+}
+
+void use_a_parent(outcome *to) {
+    use_channels(to, FER_WIRE_NATIVE, open_parent);
 }
 
 void use_a_pair(outcome *to) {

@@ -15,6 +15,7 @@ void use_native_channels_on_tcp(outcome *to);
 void use_plain_channels_on_tcp(outcome *to);
 void use_a_secret(outcome *to);
 void use_descriptors(outcome *to);
+void use_a_parent(outcome *to);
 void use_a_pair(outcome *to);
 
 /* scenarios_handles.c */

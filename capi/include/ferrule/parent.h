@@ -29,7 +29,8 @@ FER_BEGIN_DECLS
  * @param cb            one-shot.
  * @param user          passed to `cb`.
  * @param[out] channel  receives the channel; NULL after an error.
- * Ownership: the caller owns one reference; the descriptor is the channel's.
+ * Ownership: the caller owns one reference; the descriptor is the channel's, and closed after an error, unless it
+ *            is no connected socket.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.
  * @return FER_OK; FER_ENOENT when this process was not started with a channel, or took it before;

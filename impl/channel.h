@@ -26,6 +26,9 @@ typedef enum fer__channel_phase {
     FER__CHANNEL_FAILED /**< it never opened */
 } fer__channel_phase;
 
+/** Whether a client that said hello, and proved what it had to, may come in. */
+typedef fer_status (*fer__admit_cb)(fer_channel *channel, void *user);
+
 /** What is needed until a channel is open. */
 typedef struct fer__opening {
     fer_channel_connected_cb opened; /**< told once that it is open, or will never be */
@@ -45,6 +48,7 @@ typedef struct fer__opening {
     size_t nonce_have;   /**< of the peer's random bytes */
     uint8_t proof[FER__NATIVE_HEADER + FER__PROOF_SIZE];
     size_t proof_have;
+    fer__admit_cb admit; /**< NULL: all may. Gets `user`, too */
     uint8_t is_server;
     uint8_t any_user; /**< whose the server is does not matter */
     fer_status result;
@@ -79,6 +83,7 @@ struct fer_channel {
     uint8_t wire;         /**< a fer_wire */
     uint8_t line;         /**< a fer__line */
     uint8_t resetting;    /**< the io of a failed try to connect is being closed */
+    uint8_t admitted;     /**< by a server that has a limit, and was not told yet that it is open */
     uint8_t corked;       /**< what is sent gathers */
     uint8_t inline_only;  /**< no lanes */
     uint8_t lane_tried;   /**< a lane was made, or could not be */
@@ -157,10 +162,13 @@ fer_status fer__channel_connect(fer_loop *loop, const char *address,
 fer_status fer__channel_await(fer_loop *loop, fer__place *place, const fer_channel_options *options,
                               fer_channel_connected_cb opened, void *user, fer_channel **out);
 
-/** Begin on a descriptor that is connected; the channel owns it, also when this fails. */
+/**
+ * Begin on a descriptor that is connected; the channel owns it, also when this fails. With `admit` (or NULL),
+ * this side says nothing that would open the channel for the client before that is asked.
+ */
 fer_status fer__channel_accept(fer_loop *loop, const fer_channel_options *options, fer__line line,
-                               fer__fd fd, fer_channel_connected_cb opened, void *user,
-                               fer_channel **out);
+                               fer__fd fd, fer__admit_cb admit, fer_channel_connected_cb opened,
+                               void *user, fer_channel **out);
 
 fer_status fer__channel_pair(fer_loop *loop, const fer_channel_options *options,
                              fer_channel_connected_cb opened, void *user, fer_channel *out[2]);

@@ -47,6 +47,26 @@ static fer_status say(fer_channel *channel, uint8_t *bytes, size_t size) {
     return status;
 }
 
+static fer_status say_hello(fer_channel *channel) {
+    uint8_t bytes[FER__NATIVE_HEADER + FER__AUTH_HELLO];
+    size_t size = 0;
+    fer_status status = make_hello(channel, bytes, &size);
+    if (status == FER_OK)
+        status = say(channel, bytes, size);
+    /* A peer that sent something else and went away: what it sent says more than EPIPE. */
+    return status == FER_EPIPE || status == FER_ECONNRESET ? FER_OK : status;
+}
+
+/* What opens the channel for the client: its own proof's answer, or the HELLO. */
+static int says_hello_late(const fer__opening *opening) {
+    return opening->admit != NULL && opening->auth == NULL;
+}
+
+static fer_status admit(fer_channel *channel) {
+    fer__opening *opening = channel->opening;
+    return opening->admit == NULL ? FER_OK : opening->admit(channel, opening->user);
+}
+
 /* Whether somebody else has taken the port before the server that is meant. */
 static fer_status check_server(const fer_channel *channel) {
     fer_credentials who = FER_CREDENTIALS_INIT;
@@ -63,8 +83,6 @@ static fer_status check_server(const fer_channel *channel) {
 }
 
 void fer__channel_connected(fer_channel *channel) {
-    uint8_t bytes[FER__NATIVE_HEADER + FER__AUTH_HELLO];
-    size_t size = 0;
     fer_status status;
     if (channel->line == FER__LINE_PIPE)
         fer__os_want_send_buffer(channel->io.fd, SEND_BUFFER);
@@ -76,20 +94,13 @@ void fer__channel_connected(fer_channel *channel) {
         return;
     }
     channel->phase = FER__CHANNEL_HELLO;
-    if (status == FER_OK)
-        status = make_hello(channel, bytes, &size);
-    if (status != FER_OK) {
-        fer__channel_opened(channel, status);
-        return;
-    }
     channel->deadline.expired = on_handshake_late;
     fer__deadline_set(channel->object.loop, &channel->deadline,
                       channel->opening->handshake_timeout_ms);
-    status = say(channel, bytes, size);
-    /* A peer that sent something else and went away: what it sent says more than EPIPE. */
-    if (status != FER_OK && status != FER_EPIPE && status != FER_ECONNRESET)
-        fer__channel_opened(channel, status);
-    status = fer__channel_watch(channel);
+    if (status == FER_OK && !says_hello_late(channel->opening))
+        status = say_hello(channel);
+    if (status == FER_OK)
+        status = fer__channel_watch(channel);
     if (status != FER_OK)
         fer__channel_opened(channel, status);
 }
@@ -194,7 +205,8 @@ static fer_status read_proof(fer_channel *channel) {
         return fer__fail(FER_EPROTO, "something else came in place of a proof");
     if (!fer__auth_is_right(opening->auth, opening->proof + FER__NATIVE_HEADER))
         return fer__fail(FER_EACCES, "the peer does not know the secret");
-    if (opening->is_server)
+    status = admit(channel);
+    if (status == FER_OK && opening->is_server)
         status = say_proof(channel);
     if (status == FER_OK)
         fer__channel_opened(channel, FER_OK);
@@ -204,11 +216,17 @@ static fer_status read_proof(fer_channel *channel) {
 /* The HELLO is read: without a secret that is all. */
 static fer_status heard(fer_channel *channel) {
     fer__opening *opening = channel->opening;
-    if (opening->auth == NULL)
+    fer_status status = FER_OK;
+    if (opening->auth != NULL)
+        return opening->is_server ? FER_OK : say_proof(channel);
+    if (says_hello_late(opening)) {
+        status = admit(channel);
+        if (status == FER_OK)
+            status = say_hello(channel);
+    }
+    if (status == FER_OK)
         fer__channel_opened(channel, FER_OK);
-    else if (!opening->is_server)
-        return say_proof(channel);
-    return FER_OK;
+    return status;
 }
 
 void fer__channel_read_hello(fer_channel *channel) {

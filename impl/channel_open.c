@@ -180,14 +180,15 @@ fer_status fer__channel_await(fer_loop *loop, fer__place *place, const fer_chann
 }
 
 fer_status fer__channel_accept(fer_loop *loop, const fer_channel_options *options, fer__line line,
-                               fer__fd fd, fer_channel_connected_cb opened, void *user,
-                               fer_channel **out) {
+                               fer__fd fd, fer__admit_cb admit, fer_channel_connected_cb opened,
+                               void *user, fer_channel **out) {
     fer_status status = begin(loop, options, line, opened, user, out);
     if (status != FER_OK) {
         fer__os_close(fd);
         return status;
     }
     (*out)->opening->is_server = 1;
+    (*out)->opening->admit = admit;
     (*out)->io.fd = fd;
     fer__channel_connected(*out);
     return FER_OK;

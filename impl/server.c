@@ -94,18 +94,32 @@ static void know(fer_server *server, fer_channel *channel) {
 
 /* Only open channels count: clients that say nothing must not keep those out that do. */
 static fer_status check_room(const fer_server *server) {
-    if (server->max_channels == 0 || server->channel_count < server->max_channels)
+    if (server->max_channels == 0 ||
+        server->channel_count + server->admitted_count < server->max_channels)
         return FER_OK;
     return fer__fail(FER_EBUSY, "%u channels are open", (unsigned)server->max_channels);
+}
+
+static fer_status admit(fer_channel *channel, void *user) {
+    fer_server *server = user;
+    fer_status status = check_room(server);
+    if (status == FER_OK) {
+        channel->admitted = 1;
+        server->admitted_count++;
+    }
+    return status;
 }
 
 static void on_opened(fer_channel *channel, fer_status status, void *user) {
     fer_server *server = user;
     int open = server->object.state == FER__OPEN;
     server->half_open_count--;
-    /* Others may have said hello first. */
-    if (open && status == FER_OK)
+    if (channel->admitted)
+        server->admitted_count--;
+    /* On the plain wire others may have come first. */
+    else if (open && status == FER_OK)
         status = check_room(server);
+    channel->admitted = 0;
     if (open && server->fifos != NULL) {
         server->fifos->failed = status != FER_OK;
         server->fifos->wary = INT64_MAX;
@@ -160,8 +174,9 @@ static fer_status begin_channel(fer_server *server, fer__fd fd) {
     /* Until on_opened(). */
     fer__object_hold(&server->object);
     server->half_open_count++;
-    status = fer__channel_accept(server->object.loop, &server->options, server->line, fd, on_opened,
-                                 server, &channel);
+    status =
+        fer__channel_accept(server->object.loop, &server->options, server->line, fd,
+                            server->max_channels > 0 ? admit : NULL, on_opened, server, &channel);
     if (status != FER_OK) {
         server->half_open_count--;
         fer__object_release(&server->object);

@@ -35,6 +35,7 @@ struct fer_server {
     fer__link channels;   /**< by at_server: given out and not closed; on a loop */
     size_t channel_count; /**< how many these are */
     size_t half_open_count;
+    size_t admitted_count; /**< let in, and not among the channels yet */
     uint32_t max_channels; /**< 0: no limit */
     uint32_t max_half_open;
     uint8_t draining; /**< closed when the last channel is */

@@ -8,23 +8,27 @@
 
 _Static_assert(crypto_auth_hmacsha256_BYTES == FER__PROOF_SIZE, "a proof is an HMAC-SHA-256");
 
+_Static_assert(crypto_hash_sha256_BYTES == sizeof(fer__secret), "a key is a SHA-256");
+
 fer__secret *fer__secret_new(const void *bytes, size_t size) {
     fer__secret *secret;
     if (size == 0)
         return NULL;
-    secret = fer__malloc(sizeof *secret + size);
-    if (secret == NULL)
-        return NULL;
-    secret->size = size;
-    memcpy(secret->bytes, bytes, size);
+    secret = fer__malloc(sizeof *secret);
+    if (secret != NULL)
+        crypto_hash_sha256(secret->key, bytes, size);
     return secret;
 }
 
-void fer__secret_free(fer__secret *secret) {
-    if (secret == NULL)
+void fer__secret_wipe(void *memory, size_t size) {
+    if (memory == NULL)
         return;
-    sodium_memzero(secret->bytes, secret->size);
-    fer__free(secret);
+    sodium_memzero(memory, size);
+    fer__free(memory);
+}
+
+void fer__secret_free(fer__secret *secret) {
+    fer__secret_wipe(secret, sizeof *secret);
 }
 
 fer_status fer__auth_nonce(uint8_t nonce[FER__NONCE_SIZE]) {
@@ -42,7 +46,7 @@ void fer__auth_prove(const fer__auth *auth, int of_server, uint8_t proof[FER__PR
     const uint8_t *client = auth->is_server ? auth->peer : auth->own;
     const uint8_t *server = auth->is_server ? auth->own : auth->peer;
     crypto_auth_hmacsha256_state state;
-    crypto_auth_hmacsha256_init(&state, auth->secret->bytes, auth->secret->size);
+    crypto_auth_hmacsha256_init(&state, auth->secret->key, sizeof auth->secret->key);
     crypto_auth_hmacsha256_update(&state, (const uint8_t *)word, sizeof client_word - 1);
     crypto_auth_hmacsha256_update(&state, client, FER__AUTH_HELLO);
     crypto_auth_hmacsha256_update(&state, server, FER__AUTH_HELLO);

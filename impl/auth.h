@@ -1,6 +1,7 @@
 /**
  * The proof that both sides of a channel know a secret. Pure: no I/O, no uv.
  *
+ * The key is SHA-256 of the secret: HMAC alone takes secrets for the same that differ in bytes of 0 at the end.
  * Each HELLO brings 32 random bytes. The client proves first, with HMAC-SHA-256 of a word for its side and
  * both HELLO payloads under the secret; the server answers in kind. What was recorded on another connection
  * does not fit the random bytes of this one, and what the other side sent does not fit the word. Who sits
@@ -19,9 +20,9 @@ enum {
     FER__AUTH_HELLO = FER__HELLO_SIZE + FER__NONCE_SIZE /**< payload of a HELLO with a secret */
 };
 
+/** What the library keeps of a secret. */
 typedef struct fer__secret {
-    size_t size;
-    uint8_t bytes[];
+    uint8_t key[32];
 } fer__secret;
 
 typedef struct fer__auth {
@@ -31,9 +32,12 @@ typedef struct fer__auth {
     uint8_t is_server;
 } fer__auth;
 
-/** A copy of a secret, which is overwritten when it is freed. NULL on no memory, or for no secret. */
+/** The key of a secret, which is overwritten when it is freed. NULL on no memory, or for no secret. */
 fer__secret *fer__secret_new(const void *bytes, size_t size);
 void fer__secret_free(fer__secret *secret);
+
+/** Overwrite memory that a secret was in, and free it. */
+void fer__secret_wipe(void *memory, size_t size);
 
 /** Random bytes for a HELLO. FER_ENOTSUP when the library that makes them does not start. */
 fer_status fer__auth_nonce(uint8_t nonce[FER__NONCE_SIZE]);

@@ -320,7 +320,7 @@ static void call_closed(fer__object *object, void (*cb)(void), void *user) {
 }
 
 static void destroy(fer__object *object) {
-    fer__secret_free(from_object(object)->secret);
+    fer__secret_wipe(from_object(object)->secret, from_object(object)->options.secret_size);
     fer__free(from_object(object)->address);
     fer__free(from_object(object)->blocking);
 }
@@ -343,17 +343,19 @@ static fer_server *make(fer_loop *loop, const fer_channel_options *options) {
     if (server == NULL)
         return NULL;
     server->options = *options;
-    server->secret = fer__secret_new(options->secret, options->secret_size);
-    if (server->secret != NULL)
-        server->options.secret = server->secret->bytes;
-    if (options->secret != NULL && server->secret == NULL) {
-        fer__free(server);
-        return NULL;
+    if (options->secret != NULL) {
+        server->secret = fer__malloc(options->secret_size);
+        if (server->secret == NULL) {
+            fer__free(server);
+            return NULL;
+        }
+        memcpy(server->secret, options->secret, options->secret_size);
+        server->options.secret = server->secret;
     }
     if (loop->kind == FER__LOOP_BLOCKING) {
         server->blocking = fer__zalloc(sizeof *server->blocking);
         if (server->blocking == NULL) {
-            fer__secret_free(server->secret);
+            fer__secret_wipe(server->secret, server->options.secret_size);
             fer__free(server);
             return NULL;
         }

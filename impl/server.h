@@ -30,10 +30,10 @@ struct fer_server {
     fer__listener listener;
     fer__callback on_channel;
     fer_channel_options options; /**< `secret` is a copy: `secret` below */
-    fer__secret *secret;
-    fer__callback allow;  /**< NULL: the same user and root */
-    fer__link channels;   /**< by at_server: given out and not closed; on a loop */
-    size_t channel_count; /**< how many these are */
+    void *secret;                /**< options.secret_size bytes, or NULL */
+    fer__callback allow;         /**< NULL: the same user and root */
+    fer__link channels;          /**< by at_server: given out and not closed; on a loop */
+    size_t channel_count;        /**< how many these are */
     size_t half_open_count;
     size_t admitted_count; /**< let in, and not among the channels yet */
     uint32_t max_channels; /**< 0: no limit */

@@ -57,6 +57,19 @@ def test_a_program_for_pyuv(folder: Path) -> None:
     stop(server)
 
 
+def test_a_pipe_inside_trio(folder: Path) -> None:
+    server = start("pipe_server.py", f"{folder}/s")
+    assert server.stdout
+    assert server.stdout.readline() == f"listening at {folder}/s\n"
+    client = start("trio_client.py", f"{folder}/s")
+    assert client.communicate(timeout=60) == ("hello\n", "")
+    assert client.returncode == 0
+    stop(server)
+    client = start("trio_client.py", f"{folder}/nobody")
+    output, errors = client.communicate(timeout=60)
+    assert client.returncode == 1 and output == "" and "FER_ENOENT" in errors
+
+
 def test_a_port_that_comes_with_a_message(address: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as port, sync.listen(address) as owner:
         worker = start("share_port_worker.py", address)

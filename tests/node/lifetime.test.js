@@ -19,14 +19,16 @@ test('the collector leaves what is open and takes what is closed', isolated(asyn
 }));
 
 test('Node exits when nothing is open, and not before', isolated(async ({ folder }) => {
-  const over = ['loaded', 'pipe made', 'channel closed', 'server unref', 'channel unref', 'pipe unref', 'pipe destroyed'];
+  const over = ['loaded', 'pipe made', 'channel closed', 'server unref', 'channel unref', 'pipe unref', 'pipe destroyed', 'nobody receives'];
   for (const role of over) {
     const { code, signal, stdout, stderr } = await run('lone.js', [role, folder]);
     assert.equal(stderr, '', role);
     assert.deepEqual([code, signal], [0, null], role);
     assert.equal(stdout, 'end\nexit\n', role);
   }
-  for (const role of ['server', 'receiving', 'server ref', 'receiving ref', 'pipe listening']) {
+  const sent = await run('lone.js', ['everything sent', folder]);
+  assert.deepEqual(sent, { code: 0, signal: null, stdout: 'end\nsent\nexit\n', stderr: '' });
+  for (const role of ['server', 'listener', 'receive', 'for await', 'sending', 'receiving', 'server ref', 'receiving ref', 'pipe listening']) {
     const { code, stdout, stderr } = await run('lone.js', [role, folder, 'watch']);
     assert.equal(stderr, '', role);
     assert.equal(code, 0, role);

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_MANY = 4096  # messages at most in one list, unless the caller says so
+
 
 class Exclusive:
     """Lets one thread in at a time, and refuses others."""
@@ -111,6 +113,22 @@ class Channel:
                 if deadline.left() == 0:
                     raise
 
+    def send_many(self, messages: Iterable[Buffer | Sequence[Buffer]], timeout: float | None = None) -> None:
+        """Send messages, one after the other, and wait until the kernel has them.
+
+        messages: each as for ``send()``.
+        timeout: in seconds, for all of them.
+
+        When it raises, some were sent and the rest was not, in order: where it matters which, use ``send()``.
+
+        Raises as ``send()``.
+        Source: ``fer_sync_send``.
+        """
+        deadline = Deadline(timeout)
+        for message in messages:
+            limit = deadline.left()
+            self.send(message, None if limit < 0 else limit / 1000)
+
     def flush(self, timeout: float | None = None) -> None:
         """Wait until the kernel has everything that was accepted.
 
@@ -144,6 +162,25 @@ class Channel:
         Source: ``fer_sync_receive``.
         """
         return _message.hand_out(self._receive(timeout))
+
+    def recv_many(self, limit: int | None = None, timeout: float | None = None) -> list[bytes]:
+        """Wait for the next message, and take with it those that are there already.
+
+        limit: how many at most; None: 4096.
+        timeout: in seconds, for the first. Running out of it loses nothing.
+
+        Gives at least one message, and raises as ``recv()``. How the channel ended is for the next call.
+        Source: ``fer_sync_receive``.
+        """
+        if limit is not None and limit < 1:
+            raise ValueError("a limit is at least 1")
+        messages = [self.recv(timeout)]
+        while len(messages) < (limit or _MANY):
+            try:
+                messages.append(self.recv(0))
+            except error.Error:
+                break  # None is there, or none will come: receiving again tells.
+        return messages
 
     def _receive(self, timeout: float | None) -> Any:
         with self._one:

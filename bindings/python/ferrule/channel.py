@@ -156,6 +156,33 @@ class Channel:
             self._look()
         return messages
 
+    async def recv_into(self, buffer: Buffer) -> int:
+        """Wait for the next message, and copy it to the beginning of a buffer. Handles that came with it are closed.
+
+        buffer: writable, of contiguous bytes.
+
+        Gives the size of the message. Raises InvalidArgumentError (a ValueError) when it does not fit: then it is there
+        for the next call; TypeError for what is no such buffer; otherwise as ``recv()``.
+        Source: ``fer_channel_receive``; ``socket.socket.recv_into``.
+        """
+        with memoryview(buffer) as whole, whole.cast("B") as view:
+            if view.readonly:
+                raise TypeError("a writable buffer is required")
+            if not self._messages:
+                await self._arrival()
+            received = self._messages[0]
+            message: bytes = received if isinstance(received, bytes) else received[0]
+            size = len(message)
+            if size > len(view):
+                _wake(self._receivers, 1)  # Another may take it.
+                raise error.from_status(_ferrule.FER_EINVAL, f"{size} bytes do not fit into {len(view)}")
+            view[:size] = message
+            self._messages.popleft()
+        self._size -= _message.weight(received)
+        if self._paused:
+            self._look()
+        return size
+
     def _take_message(self) -> Message:
         received = self._messages.popleft()
         self._size -= _message.weight(received)
@@ -216,6 +243,24 @@ class Channel:
             self._writable = _ferrule.ferpy_channel_send_fds(self._c, data, fds)
         else:
             self._writable = _ferrule.ferpy_channel_send(self._c, data)
+
+    async def send_many(self, messages: Iterable[Buffer | Sequence[Buffer]]) -> None:
+        """Send messages, one after the other, with few calls of the library.
+
+        messages: each as for ``send()``.
+
+        Waits whenever more than ``high_water`` bytes are waiting to be sent. When it is cancelled or raises, some were
+        sent and the rest was not, in order: where it matters which, use ``send()``.
+
+        Raises as ``send()``.
+        Source: ``fer_channel_send``.
+        """
+        batch = list(messages)
+        position = 0
+        while position < len(batch):
+            while not self._writable and self._end is None and not self._ending:
+                await self._wait(self._senders, None)
+            position, self._writable = _ferrule.ferpy_channel_send_many(self._c, batch, position)
 
     def cork(self) -> None:
         """Hold back what is sent from now on, so that it leaves together, until ``uncork()``.

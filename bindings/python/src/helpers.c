@@ -118,6 +118,34 @@ PyObject *ferpy_channel_send(fer_channel *channel, PyObject *data) {
     return send_with(channel, data, &none);
 }
 
+PyObject *ferpy_channel_send_many(fer_channel *channel, PyObject *messages, long first) {
+    const ferpy_fds none = FERPY_FDS_INIT;
+    Py_ssize_t count = PyList_Size(messages);
+    Py_ssize_t next = first;
+    int writable = fer_channel_is_writable(channel);
+
+    if (count < 0) {
+        return NULL;
+    }
+    while (next < count && (writable || next == first)) {
+        PyObject *message = PyList_GetItem(messages, next);
+        if (!message) {
+            return NULL;
+        }
+        /* What makes the buffer may change the list. */
+        Py_INCREF(message);
+        PyObject *result = send_with(channel, message, &none);
+        Py_DECREF(message);
+        if (!result) {
+            return NULL;
+        }
+        writable = PyObject_IsTrue(result);
+        Py_DECREF(result);
+        next++;
+    }
+    return Py_BuildValue("(nO)", next, writable ? Py_True : Py_False);
+}
+
 PyObject *ferpy_channel_send_fds(fer_channel *channel, PyObject *data, PyObject *fds) {
     ferpy_fds held = FERPY_FDS_INIT;
 

@@ -54,6 +54,12 @@ PyObject *ferpy_loop_turn(fer_loop *loop);
  */
 PyObject *ferpy_channel_send(fer_channel *channel, PyObject *data);
 
+/**
+ * The same with messages of a list, from index `first` on, until the channel is no longer writable. Gives the index of
+ * the first that was not sent, and whether the channel is still writable.
+ */
+PyObject *ferpy_channel_send_many(fer_channel *channel, PyObject *messages, long first);
+
 /** The same with a sequence of descriptors, which stay the caller's. */
 PyObject *ferpy_channel_send_fds(fer_channel *channel, PyObject *data, PyObject *fds);
 

@@ -41,6 +41,14 @@ test('the echo client and server', isolated(async ({ address, path: file }) => {
   fs.unlinkSync(file);
 }));
 
+test('typed requests and replies', isolated(async () => {
+  const child = start('requests.mjs');
+  let output = '';
+  child.stdout.on('data', (text) => { output += text; });
+  assert.deepEqual(await once(child, 'close'), [0, null]);
+  assert.equal(output, "[ 5, 'HELLO' ]\nTypeError: text.toUpperCase is not a function\nError: nothing is called multiply\n");
+}));
+
 /** What a GET gives. */
 async function get(url) {
   const request = http.get(url, { agent: false });

@@ -415,6 +415,38 @@ def grows(action: Callable[[], object]) -> int:
     return sys.getallocatedblocks() - before
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_another_interpreter_is_refused(first: bool) -> None:
+    code, output, errors = run_child(
+        """
+        import sys
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        if sys.argv[1] == "True":
+            import ferrule
+        for _ in range(3):
+            other = interpreters.create()
+            try:
+                failure = interpreters.run_string(other, "import ferrule")
+            except interpreters.RunFailedError as raised:
+                failure = raised
+            print("ImportError" in str(failure))
+            interpreters.destroy(other)
+        import ferrule
+        from ferrule import sync
+        try:
+            sync.connect("pipe:/nowhere/at/all", timeout=0)
+        except FileNotFoundError:
+            print("the main one goes on")
+        """,
+        str(first),
+    )
+    assert code == 0, errors
+    assert output.splitlines() == ["True"] * 3 + ["the main one goes on"]
+
+
 def test_nothing_is_leaked_by_pipes(folder: Path) -> None:
     def action() -> None:
         with ferrule.Loop() as loop:

@@ -7,7 +7,7 @@
 #ifndef FERPY_HELPERS_H
 #define FERPY_HELPERS_H
 
-/** The callable `factory(status, detail)` that makes the exception for a status. */
+/** The callable `factory(status, detail)` that makes the exception for a status. In the main interpreter only. */
 PyObject *ferpy_set_error_factory(PyObject *factory);
 
 /**

@@ -14,6 +14,11 @@ static PyObject *put_off;
 static unsigned long put_off_thread;
 
 PyObject *ferpy_set_error_factory(PyObject *factory) {
+    /* Callbacks enter Python by PyGILState_Ensure(), which knows the main interpreter only. */
+    if (PyInterpreterState_GetID(PyInterpreterState_Get()) != 0) {
+        PyErr_SetString(PyExc_ImportError, "ferrule is for the main interpreter, not for others");
+        return NULL;
+    }
     Py_INCREF(factory);
     Py_XDECREF(error_factory);
     error_factory = factory;

@@ -150,8 +150,14 @@ class Channel:
         many = len(self._messages) if limit is None else min(limit, len(self._messages))
         if self._takes:
             return [self._take_message() for _ in range(many)]
-        messages: list[bytes] = [self._messages.popleft() for _ in range(many)]
-        self._size -= sum(map(len, messages))
+        messages: list[bytes]
+        if many == len(self._messages):
+            messages = list(self._messages)
+            self._messages.clear()
+            self._size = 0
+        else:
+            messages = [self._messages.popleft() for _ in range(many)]
+            self._size -= sum(map(len, messages))
         if self._paused:
             self._look()
         return messages

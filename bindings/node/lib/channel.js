@@ -1,15 +1,15 @@
 'use strict';
 
 const EventEmitter = require('node:events');
-const { AsyncResource } = require('node:async_hooks');
 const native = require('./native.js');
 const { abortError, check, codedError, status, statusError } = require('./errors.js');
 const { forAddon } = require('./bytes.js');
 const { passengers } = require('./objects.js');
-const { checkBoolean, checkFunction, checkOptions, checkSignal, checkTime } = require('./options.js');
+const { checkBoolean, checkOptions, checkSignal, checkTime } = require('./options.js');
 const { credentialsOf, infoOf, statsOf } = require('./access.js');
 const { tell, tellReceived, tellSent } = require('./diagnostics.js');
 const { unpack } = require('./inbox.js');
+const { bind, carries, ending, untilOpen } = require('./opening.js');
 const { NONE, Receiver } = require('./receiver.js');
 const { checkMessages, sendAll } = require('./sending.js');
 
@@ -18,9 +18,6 @@ const token = Symbol('ferrule.channel');
 
 /** Addon object -> Channel. */
 const channels = new WeakMap();
-
-/** Errors that say no more than that a channel has ended. */
-const endings = new WeakSet();
 
 /** Of this class, for the other modules of the package. */
 let openChannel;
@@ -34,20 +31,6 @@ function forward(name, deliver) {
     const channel = channels.get(this);
     if (channel !== undefined) deliver(channel, ...args);
   });
-}
-
-/** Whether the channel of these options takes handles. */
-function carries({ numbers }) {
-  return numbers[1] > 0;
-}
-
-function bind(callback) {
-  return callback === undefined ? undefined : AsyncResource.bind(checkFunction(callback, 'callback'));
-}
-
-function ending(error) {
-  endings.add(error);
-  return error;
 }
 
 /**
@@ -115,28 +98,11 @@ class Channel extends EventEmitter {
   }
 
   /** A channel that is about to open, once `begin` is called; the promise of connect() and parent(). */
-  static #open(begin, { syscall, address }, options, signal) {
+  static #open(begin, about, options, signal) {
     const handle = new native.Channel();
     const channel = new Channel(token, handle, options);
-    check(begin(handle), syscall, address);
-    return new Promise((resolve, reject) => {
-      const settle = (error) => {
-        signal?.removeEventListener('abort', onabort);
-        channel.#opening = null;
-        if (error === null) {
-          tell('opened', { channel, address });
-          resolve(channel);
-          return;
-        }
-        reject(error);
-        channel.abort();
-      };
-      const onabort = () => settle(abortError(signal));
-      channel.#opening = (number, detail) => {
-        settle(number < 0 ? statusError(number, syscall, { detail, address }) : null);
-      };
-      signal?.addEventListener('abort', onabort, { once: true });
-    });
+    check(begin(handle), about.syscall, about.address);
+    return untilOpen(channel, (opening) => { channel.#opening = opening; }, about, signal);
   }
 
   /** The channel that `take` puts into the addon's object. `gone` is called when it is closed. */
@@ -154,17 +120,9 @@ class Channel extends EventEmitter {
     const handles = [new native.Channel(), new native.Channel()];
     const channels = handles.map((handle) => new Channel(token, handle, options));
     check(handles[0].pair(handles[1], options.numbers, options.secret), 'pair');
-    const opened = channels.map((channel) => new Promise((resolve, reject) => {
-      channel.#opening = (number, detail) => {
-        channel.#opening = null;
-        if (number < 0) reject(statusError(number, 'pair', { detail }));
-        else resolve(channel);
-      };
-    }));
+    const open = (channel) => untilOpen(channel, (opening) => { channel.#opening = opening; }, { syscall: 'pair' });
     try {
-      await Promise.all(opened);
-      for (const channel of channels) tell('opened', { channel, address: undefined });
-      return channels;
+      return await Promise.all(channels.map(open));
     } catch (error) {
       for (const channel of channels) channel.abort();
       throw error;
@@ -535,4 +493,4 @@ class Channel extends EventEmitter {
   }
 }
 
-module.exports = { Channel, adoptChannel, endings, openChannel, pairChannels, parentChannel };
+module.exports = { Channel, adoptChannel, openChannel, pairChannels, parentChannel };

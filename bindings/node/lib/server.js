@@ -7,7 +7,8 @@ const { channelOptions, checkAddress, checkBoolean, checkFunction, checkInteger,
 const { credentials } = require('./access.js');
 const { Arrivals } = require('./arrivals.js');
 const { tell } = require('./diagnostics.js');
-const { adoptChannel, endings, openChannel, pairChannels } = require('./channel.js');
+const { adoptChannel, openChannel, pairChannels } = require('./channel.js');
+const { endings } = require('./opening.js');
 
 const MOST = 0x7fffffff;
 

@@ -132,7 +132,12 @@ def test_many_messages_without_a_loop(pair: tuple[sync.Channel, sync.Channel]) -
         other.recv_many(timeout=0)
     with pytest.raises(ValueError):
         other.recv_many(0)
-    thread = threading.Thread(target=lambda: (one.send_many(messages), one.close()))
+
+    def send_all() -> None:
+        one.send_many(messages)
+        one.close()
+
+    thread = threading.Thread(target=send_all)
     thread.start()
     received: list[bytes] = []
     while len(received) < len(messages):

@@ -15,6 +15,8 @@ from ._signals import Wakeup, is_main_thread
 from ._weak import Requests, weak_method, weak_question
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from .handle import Handle
 
 UV_RUN_DEFAULT = 0
@@ -268,7 +270,7 @@ class Loop:
             _lifetime.dispose(self._c)
             self._end()
 
-    def __enter__(self) -> Loop:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

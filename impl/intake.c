@@ -87,24 +87,29 @@ static size_t most_fds(const fer__intake *intake, const fer__limits *limits) {
     return limits->max_handles;
 }
 
-fer_status fer__intake_add_fds(fer__intake *intake, const fer__limits *limits, const fer__fd *fds,
-                               size_t count) {
-    fer_status status = FER_OK;
+static fer_status keep_fds(fer__intake *intake, const fer__limits *limits, const fer__fd *fds,
+                           size_t count) {
+    fer__arrived *arrived = intake->arrived;
     /* The bytes that they came with may begin with frames of those before. */
     if (count > most_fds(intake, limits) || unclaimed(intake) > most_fds(intake, limits))
-        status = too_many(limits);
-    if (status == FER_OK && intake->arrived == NULL) {
-        intake->arrived = fer__zalloc(sizeof *intake->arrived);
-        if (intake->arrived == NULL)
-            status = fer__fail(FER_ENOMEM, "no memory to keep a handle that came");
+        return too_many(limits);
+    if (arrived == NULL) {
+        arrived = fer__zalloc(sizeof *arrived);
+        if (arrived == NULL)
+            return fer__fail(FER_ENOMEM, "no memory to keep a handle that came");
+        intake->arrived = arrived;
     }
-    if (status != FER_OK) {
-        close_fds(fds, count);
-        return status;
-    }
-    memcpy(intake->arrived->fds + intake->arrived->count, fds, count * sizeof *fds);
-    intake->arrived->count += count;
+    memcpy(arrived->fds + arrived->count, fds, count * sizeof *fds);
+    arrived->count += count;
     return FER_OK;
+}
+
+fer_status fer__intake_add_fds(fer__intake *intake, const fer__limits *limits, const fer__fd *fds,
+                               size_t count) {
+    fer_status status = keep_fds(intake, limits, fds, count);
+    if (status != FER_OK)
+        close_fds(fds, count);
+    return status;
 }
 
 /* A HANDLE frame is complete. */

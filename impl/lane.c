@@ -86,11 +86,10 @@ void fer__lane_fill(fer__lane_out *lane, uint64_t position, size_t size) {
 
 fer_status fer__lane_open(fer__fd fd, uint64_t size, fer__lane_in **lane) {
     fer__lane_in *opened;
-    fer_status status;
+    fer_status status = FER_OK;
     if (size < FER__LANE_RING_MIN || size > FER__LANE_RING_MAX || size % FER__LANE_CONTROL != 0)
         return fer__fail(FER_EPROTO, "a lane of %llu bytes came", (unsigned long long)size);
     opened = fer__zalloc(sizeof *opened);
-    status = FER_OK;
     if (opened == NULL) {
         status = fer__fail_plain(FER_ENOMEM);
     } else {

@@ -198,6 +198,7 @@ WRAPPED(int, poll, (struct pollfd * fds, nfds_t count, int timeout)) {
 WRAPPED(int, open, (const char *path, int flags, ...)) {
     va_list more;
     va_start(more, flags);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is started above. */
     mode_t mode = (flags & O_CREAT) != 0 ? (mode_t)va_arg(more, int) : 0;
     va_end(more);
     return fails(CALL_open) ? -1 : __real_open(path, flags, mode);

@@ -63,7 +63,8 @@ static void tiny_messages_and_a_slow_reader(void **state) {
         assert_in_range(told_at, 1, sent - 1);
         assert_int_equal(drained.calls, 0);
         /* The bytes of both marks, in blocks that are kept for later. */
-        assert_true(harness_memory_now().bytes - before.bytes < (size_t)HARD_CAP + 4 * 65536);
+        assert_true(harness_memory_now().bytes - before.bytes <
+                    (size_t)HARD_CAP + (size_t)4 * 65536);
         assert_int_equal(fer_channel_receive(ends.served, count_messages, &to, NULL), FER_OK);
         run_until_count(ends.loop, &to.messages, sent);
         harness_run_until(ends.loop, &drained.calls);

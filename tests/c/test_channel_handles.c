@@ -113,7 +113,7 @@ static void handles_come_with_their_message(void **state) {
         assert_int_equal(pass(ends.client, data, script[i % STEPS].size, &number,
                               script[i % STEPS].handles, NULL),
                          FER_OK);
-    run_until_count(ends.loop, &all.count, STEPS * ROUNDS);
+    run_until_count(ends.loop, &all.count, (size_t)STEPS * ROUNDS);
     for (int i = 0; i < STEPS * ROUNDS; i++) {
         assert_int_equal(all.sizes[i], script[i % STEPS].size);
         assert_int_equal(all.handles[i], script[i % STEPS].handles);
@@ -125,14 +125,14 @@ static void handles_come_with_their_message(void **state) {
 
 static void a_completion_keeps_bytes_and_handles(void **state) {
     (void)state;
-    uint8_t *data = filled(4 * MIB, 1);
+    uint8_t *data = filled((size_t)4 * MIB, 1);
     duo ends;
     seen all;
     int number = 0;
     noted sent[3] = {{0}, {0}, {0}};
     open_and_receive(&ends, &all, 2);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(pass(ends.client, data, 4 * MIB, &number, 2, &sent[i]), FER_OK);
+        assert_int_equal(pass(ends.client, data, (size_t)4 * MIB, &number, 2, &sent[i]), FER_OK);
     run_until_count(ends.loop, &all.count, 3);
     for (int i = 0; i < 3; i++) {
         harness_run_until(ends.loop, &sent[i].calls);
@@ -457,14 +457,14 @@ static void handles_that_wait_tell_the_sender(void **state) {
 
 static void waiting_handles_are_closed_with_the_channel(void **state) {
     (void)state;
-    uint8_t *data = filled(8 * MIB, 1);
+    uint8_t *data = filled((size_t)8 * MIB, 1);
     duo ends;
     int number = 0;
     noted sent = {0};
     const fer_channel_options options = taking(4);
     duo_open(&ends, NULL, &options);
     /* Nobody receives: the second waits. */
-    assert_int_equal(pass(ends.client, data, 8 * MIB, &number, 4, NULL), FER_OK);
+    assert_int_equal(pass(ends.client, data, (size_t)8 * MIB, &number, 4, NULL), FER_OK);
     assert_int_equal(pass(ends.client, "x", 1, &number, 4, &sent), FER_OK);
     assert_int_equal(fer_channel_abort(ends.client), FER_OK);
     harness_run_until(ends.loop, &sent.calls);

@@ -16,7 +16,7 @@
 #include "fixture.h"
 #include "impl/channel.h"
 
-enum { KIB = 1024, MIB = 1 << 20, CONTROL = FER__LANE_CONTROL };
+enum { KIB = 1024, MIB = 1 << 20, LARGE = 256 * 1024, CONTROL = FER__LANE_CONTROL };
 
 static uint32_t next_random(uint32_t *seed) {
     *seed = *seed * 1664525u + 1013904223u;
@@ -25,7 +25,7 @@ static uint32_t next_random(uint32_t *seed) {
 
 /* Small ones, large ones, and ones that go through the socket for their size. */
 static size_t random_size(uint32_t *seed) {
-    static const size_t most[] = {64, 2000, 40 * KIB, 200 * KIB, 2 * MIB + 100 * KIB};
+    static const size_t most[] = {64, 2000, 40000, 200000, 2200000};
     return 1 + next_random(seed) % most[next_random(seed) % 5];
 }
 
@@ -201,13 +201,13 @@ static void blocking_channels_have_lanes_too(void **state) {
 }
 
 static void send_large(duo *ends, int count, inbox *box) {
-    uint8_t *data = filled(256 * KIB, 1);
+    uint8_t *data = filled(LARGE, 1);
     assert_int_equal(fer_channel_receive(ends->served, inbox_messages, box, inbox_finalized),
                      FER_OK);
     for (int i = 0; i < count; i++) {
-        assert_int_equal(send_bytes(ends->client, data, 256 * KIB), FER_OK);
+        assert_int_equal(send_bytes(ends->client, data, LARGE), FER_OK);
         run_until_count(ends->loop, &box->count, (size_t)i + 1);
-        assert_filled(box->bytes + box->size - 256 * KIB, 256 * KIB, 1);
+        assert_filled(box->bytes + box->size - LARGE, LARGE, 1);
         box->size = 0;
     }
     free(data);

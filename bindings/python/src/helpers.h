@@ -69,9 +69,9 @@ PyObject *ferpy_channel_send_fds(fer_channel *channel, PyObject *data, PyObject 
  * Its kind; its descriptor, -1 when that is gone; the descriptor, which is the caller's from now on, or -1.
  * After ferpy_received_give() there is a ResourceWarning when it is dropped with its descriptor.
  */
-PyObject *ferpy_received_kind(PyObject *received);
-PyObject *ferpy_received_fileno(PyObject *received);
-PyObject *ferpy_received_detach(PyObject *received);
-PyObject *ferpy_received_give(PyObject *received);
+PyObject *ferpy_received_kind(PyObject *capsule);
+PyObject *ferpy_received_fileno(PyObject *capsule);
+PyObject *ferpy_received_detach(PyObject *capsule);
+PyObject *ferpy_received_give(PyObject *capsule);
 
 #endif

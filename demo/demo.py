@@ -6,6 +6,7 @@ Usage: demo.py [FOLDER]; run it as ./dev demo [FOLDER], which builds what it nee
 import argparse
 import asyncio
 import contextlib
+import logging
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -188,6 +189,8 @@ def show(folder: Optional[Path]) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev demo", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
+    # A child that ends while everything is given up is news to asyncio, and to nobody else.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     try:
         return show(parser.parse_args().folder)
     except KeyboardInterrupt:

@@ -47,7 +47,9 @@ def test_program(program: doc_blocks.Program, tmp_path: Path) -> None:
         text=True,
         timeout=60,
     )
-    assert (done.returncode, done.stdout) == (0, program.prints)
+    # How long a step took says something about the machine alone.
+    printed = re.sub(r"^Executing <.*> took \d+\.\d+ seconds\n", "", done.stdout, flags=re.MULTILINE)
+    assert (done.returncode, printed) == (0, program.prints)
 
 
 @pytest.mark.parametrize(

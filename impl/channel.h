@@ -11,7 +11,7 @@
 #include "auth.h"
 #include "callback.h"
 #include "deadline.h"
-#include "ferrule/channel.h"
+#include "ferrule/info.h"
 #include "intake.h"
 #include "io.h"
 #include "object.h"

@@ -1,7 +1,6 @@
 #include "ferrule/channel.h"
 
 #include "check_channel.h"
-#include "impl/access.h"
 #include "impl/address.h"
 
 fer_status fer_address_check(const char *address) {
@@ -105,43 +104,6 @@ fer_status fer_channel_send_fds(fer_channel *channel, const fer_bytes *parts, si
     return fer__channel_send(channel, parts, count, known, fd_count, cb, user);
 }
 
-fer_status fer_message_take(fer_channel *channel, const fer_message *message, size_t index,
-                            fer_handle **handle) {
-    fer_status status;
-    int32_t kind = FER_KIND_NONE;
-    fer__fd fd = FER__NO_FD;
-    FER__TRY(FER__REQUIRE(handle != NULL, "handle"));
-    *handle = NULL;
-    FER__TRY(fer__check_channel_on_loop(channel));
-    FER__TRY(FER__REQUIRE(message != NULL, "message"));
-    FER__TRY(fer__message_take(channel, message, index, NULL, &kind));
-    if (kind == FER_KIND_OTHER)
-        return fer__fail(FER_EKIND, "the descriptor is no handle: fer_message_take_fd() gives it");
-    status = fer__handle_new_of(channel->object.loop, (fer_kind)kind, handle);
-    if (status != FER_OK)
-        return status;
-    (void)fer__message_take(channel, message, index, &fd, NULL);
-    fer__handle_adopt_socket(*handle, fd);
-    return FER_OK;
-}
-
-fer_status fer_message_take_fd(fer_channel *channel, const fer_message *message, size_t index,
-                               fer_fd *fd) {
-    fer__fd taken = FER__NO_FD;
-    fer_status status;
-    FER__TRY(FER__REQUIRE(fd != NULL, "fd"));
-    FER__TRY(fer__check_channel(channel));
-    FER__TRY(FER__REQUIRE(message != NULL, "message"));
-    if (channel->blocking != NULL)
-        FER__TRY(fer__enter(channel->blocking));
-    status = fer__message_take(channel, message, index, &taken, NULL);
-    if (channel->blocking != NULL)
-        fer__leave(channel->blocking);
-    if (status == FER_OK)
-        *fd = taken;
-    return status;
-}
-
 fer_status fer_channel_cork(fer_channel *channel) {
     FER__TRY(fer__check_channel_on_loop(channel));
     channel->corked = 1;
@@ -151,17 +113,6 @@ fer_status fer_channel_cork(fer_channel *channel) {
 fer_status fer_channel_uncork(fer_channel *channel) {
     FER__TRY(fer__check_channel_on_loop(channel));
     fer__channel_uncork(channel);
-    return FER_OK;
-}
-
-fer_status fer_channel_unsent(const fer_channel *channel, uint64_t *bytes) {
-    FER__TRY(fer__check_channel_any(channel));
-    FER__TRY(FER__REQUIRE(bytes != NULL, "bytes"));
-    if (channel->blocking != NULL)
-        FER__TRY(fer__enter(channel->blocking));
-    *bytes = channel->unsent + fer__sendq_waiting(&channel->out);
-    if (channel->blocking != NULL)
-        fer__leave(channel->blocking);
     return FER_OK;
 }
 
@@ -198,72 +149,6 @@ fer_status fer_channel_abort(fer_channel *channel) {
 
 int fer_channel_is_closing(const fer_channel *channel) {
     return channel == NULL || channel->object.state != FER__OPEN;
-}
-
-fer_status fer_channel_get_info(const fer_channel *channel, fer_channel_info *info) {
-    fer_channel_info known = FER_CHANNEL_INFO_INIT;
-    fer_status status;
-    FER__TRY(fer__check_channel_any(channel));
-    FER__TRY(FER__REQUIRE(info != NULL, "info"));
-    if (info->struct_size < sizeof known)
-        return fer__fail(FER_EINVAL, "struct_size is %u: set it with FER_CHANNEL_INFO_INIT",
-                         (unsigned)info->struct_size);
-    if (channel->blocking != NULL)
-        FER__TRY(fer__enter(channel->blocking));
-    status = fer__check_open(&channel->object);
-    if (status == FER_OK)
-        fer__channel_get_info(channel, &known);
-    if (channel->blocking != NULL)
-        fer__leave(channel->blocking);
-    if (status != FER_OK)
-        return status;
-    known.struct_size = info->struct_size;
-    *info = known;
-    return FER_OK;
-}
-
-fer_status fer_channel_get_stats(const fer_channel *channel, fer_channel_stats *stats) {
-    fer_channel_stats known = FER_CHANNEL_STATS_INIT;
-    FER__TRY(fer__check_channel_any(channel));
-    FER__TRY(FER__REQUIRE(stats != NULL, "stats"));
-    if (stats->struct_size < sizeof known)
-        return fer__fail(FER_EINVAL, "struct_size is %u: set it with FER_CHANNEL_STATS_INIT",
-                         (unsigned)stats->struct_size);
-    if (channel->blocking != NULL)
-        FER__TRY(fer__enter(channel->blocking));
-    fer__channel_get_stats(channel, &known);
-    if (channel->blocking != NULL)
-        fer__leave(channel->blocking);
-    known.struct_size = stats->struct_size;
-    *stats = known;
-    return FER_OK;
-}
-
-static fer_status peer_of(const fer_channel *channel, fer_credentials *who) {
-    FER__TRY(fer__check_open(&channel->object));
-    if (channel->io.fd == FER__NO_FD || channel->phase == FER__CHANNEL_CONNECTING)
-        return fer__fail_plain(FER_ENOTCONN);
-    return fer__access_peer((fer__line)channel->line, channel->io.fd, channel->called, who);
-}
-
-fer_status fer_channel_peer_credentials(const fer_channel *channel, fer_credentials *who) {
-    fer_credentials known = FER_CREDENTIALS_INIT;
-    fer_status status;
-    FER__TRY(fer__check_channel_any(channel));
-    FER__TRY(FER__REQUIRE(who != NULL, "who"));
-    if (who->struct_size < sizeof known)
-        return fer__fail(FER_EINVAL, "struct_size is %u: set it with FER_CREDENTIALS_INIT",
-                         (unsigned)who->struct_size);
-    if (channel->blocking != NULL)
-        FER__TRY(fer__enter(channel->blocking));
-    status = peer_of(channel, &known);
-    if (channel->blocking != NULL)
-        fer__leave(channel->blocking);
-    if (status != FER_OK)
-        return status;
-    known.struct_size = who->struct_size;
-    *who = known;
-    return FER_OK;
 }
 
 fer_status fer_channel_hold_loop(fer_channel *channel, int hold) {

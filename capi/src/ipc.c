@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "ferrule/info.h"
 #include "ferrule/sync.h"
 #include "impl/address.h"
 #include "impl/mem.h"

@@ -6,7 +6,7 @@
 
 #include <node_api.h>
 
-#include "ferrule/channel.h"
+#include "ferrule/info.h"
 #include "object.h"
 
 /** Add the class Channel to `exports`. */

@@ -5,7 +5,7 @@
 #include "bytes.h"
 #include "check.h"
 #include "emit.h"
-#include "ferrule/channel.h"
+#include "ferrule/info.h"
 #include "value.h"
 
 /* Every method gives a status as a number, unless it says otherwise: 0, or a negative one. */

@@ -18,8 +18,7 @@
 #include <stdint.h>
 
 #include "export.h"
-#include "handle.h"
-#include "pipe.h"
+#include "message.h"
 #include "status.h"
 #include "types.h"
 
@@ -30,23 +29,6 @@ typedef enum fer_wire {
     FER_WIRE_NATIVE = 0, /**< typed frames with a handshake, goodbye and handles */
     FER_WIRE_PLAIN = 1   /**< a 32-bit length, then the payload: as aea has it */
 } fer_wire;
-
-/** A handle that came with a message. The layout never changes. */
-typedef struct fer_passed {
-    fer_fd fd;    /**< its descriptor; -1 once it was taken */
-    int32_t kind; /**< a fer_kind; FER_KIND_OTHER for a descriptor that is no handle */
-} fer_passed;
-
-/** One message. The layout never changes. */
-typedef struct fer_message {
-    const void *data;          /**< the payload; may be NULL when size is 0 */
-    size_t size;               /**< in bytes */
-    const fer_passed *handles; /**< came with it, in the sender's order; NULL when there are none */
-    size_t handle_count;       /**< how many */
-} fer_message;
-
-/** The most handles that one message carries. */
-enum { FER_MESSAGE_HANDLES_MAX = 64 };
 
 /** Flags of fer_channel_options. */
 enum {
@@ -76,42 +58,6 @@ typedef struct fer_channel_options {
 /* clang-format off */
 #define FER_CHANNEL_OPTIONS_INIT \
     { sizeof(fer_channel_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0 }
-/* clang-format on */
-
-/** What is known about a channel. Set `struct_size` before the call. */
-typedef struct fer_channel_info {
-    uint32_t struct_size;      /**< sizeof(fer_channel_info) */
-    uint32_t flags;            /**< none yet: 0 */
-    int32_t wire;              /**< a fer_wire */
-    uint32_t version;          /**< of the native wire, agreed with the peer; 0 on the plain one */
-    uint64_t max_message;      /**< the largest message that this side takes, in bytes */
-    uint64_t peer_max_message; /**< the largest message that the peer takes, in bytes */
-    uint32_t max_handles;      /**< handles that this side takes with a message */
-    uint32_t peer_max_handles; /**< handles that the peer takes with a message */
-    uint64_t queued;           /**< bytes that are accepted and that the kernel does not have yet */
-    uint64_t high_water;       /**< the mark above which the channel is not writable */
-} fer_channel_info;
-
-/* clang-format off */
-#define FER_CHANNEL_INFO_INIT { sizeof(fer_channel_info), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
-/* clang-format on */
-
-/** What has gone over a channel. Set `struct_size` before the call. */
-typedef struct fer_channel_stats {
-    uint32_t struct_size;     /**< sizeof(fer_channel_stats) */
-    uint32_t flags;           /**< none yet: 0 */
-    uint64_t messages_in;     /**< messages that came whole */
-    uint64_t messages_out;    /**< messages that were accepted */
-    uint64_t bytes_in;        /**< of their payloads */
-    uint64_t bytes_out;       /**< of their payloads */
-    uint64_t handles_in;      /**< handles that came with them */
-    uint64_t handles_out;     /**< handles that went with them */
-    uint64_t queued;          /**< bytes that are accepted and that the kernel does not have yet */
-    uint64_t high_water_hits; /**< how often the queue went above the high-water mark */
-} fer_channel_stats;
-
-/* clang-format off */
-#define FER_CHANNEL_STATS_INIT { sizeof(fer_channel_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
 /**
@@ -269,43 +215,6 @@ FER_API fer_loop *fer_channel_loop(const fer_channel *channel);
  */
 FER_API fer_status fer_channel_receive(fer_channel *channel, fer_messages_cb cb, void *user,
                                        fer_finalizer finalizer);
-
-/**
- * Make a handle of one that came with a message.
- *
- * @param channel      the channel that delivers the message just now.
- * @param message      the message, as the callback got it.
- * @param index        which of its handles, from 0.
- * @param[out] handle  receives the handle, on the loop of the channel; NULL after an error.
- * Ownership: the caller owns one reference.
- * Thread: the loop's.
- * Callbacks: in the fer_messages_cb that got the message.
- * @return FER_OK; FER_EINVAL for a message that is not being delivered, or without such a handle;
- *         FER_EALREADY for one that was taken; FER_EKIND for a descriptor that is no handle, which
- *         fer_message_take_fd() gives; FER_ENOTSUP on a blocking channel; FER_ENOMEM; FER_ECLOSED;
- *         FER_ETHREAD; FER_EFORK.
- * Seed: pyuv `Pipe.accept`.
- */
-FER_API fer_status fer_message_take(fer_channel *channel, const fer_message *message, size_t index,
-                                    fer_handle **handle);
-
-/**
- * Take the descriptor of a handle that came with a message.
- *
- * @param channel  the channel that delivers the message just now.
- * @param message  the message, as the callback or fer_sync_receive() gave it.
- * @param index    which of its handles, from 0.
- * @param[out] fd  receives the descriptor, which is close-on-exec; unchanged after an error.
- * Ownership: the descriptor is the caller's.
- * Thread: the loop's; of a blocking channel any, one at a time.
- * Callbacks: in the fer_messages_cb that got the message; of a blocking channel, before its next call.
- * @return FER_OK; FER_EINVAL for a message that is not being delivered, or without such a handle;
- *         FER_EALREADY for one that was taken; FER_EBUSY while another thread is in a call on a blocking
- *         channel; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
- * Seed: none.
- */
-FER_API fer_status fer_message_take_fd(fer_channel *channel, const fer_message *message,
-                                       size_t index, fer_fd *fd);
 
 /**
  * Stop receiving for now. Nothing is lost: what comes waits in the kernel.
@@ -472,20 +381,6 @@ FER_API fer_status fer_channel_close(fer_channel *channel, fer_channel_closed_cb
 FER_API fer_status fer_channel_abort(fer_channel *channel);
 
 /**
- * How much of what was accepted the kernel never got. Which messages these were, their fer_sent_cb says.
- *
- * @param channel     a channel; final once it is closed.
- * @param[out] bytes  receives their bytes, headers included.
- * Ownership: nothing changes hands.
- * Thread: the loop's.
- * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL; FER_EBUSY while another thread is in a call on a blocking channel;
- *         FER_ETHREAD; FER_EFORK.
- * Seed: none.
- */
-FER_API fer_status fer_channel_unsent(const fer_channel *channel, uint64_t *bytes);
-
-/**
  * Whether fer_channel_close() or fer_channel_abort() was called.
  *
  * @param channel  the channel.
@@ -496,52 +391,6 @@ FER_API fer_status fer_channel_unsent(const fer_channel *channel, uint64_t *byte
  * Seed: none.
  */
 FER_API int fer_channel_is_closing(const fer_channel *channel);
-
-/**
- * What is known about a channel.
- *
- * @param channel      the channel.
- * @param[in,out] info with `struct_size` set; that much of it is filled in.
- * Ownership: nothing changes hands.
- * Thread: the loop's.
- * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL; FER_EBUSY while another thread is in a call on a blocking channel;
- *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
- * Seed: none.
- */
-FER_API fer_status fer_channel_get_info(const fer_channel *channel, fer_channel_info *info);
-
-/**
- * Count what has gone over a channel. Payloads are never looked at.
- *
- * @param channel        the channel, also a closed one.
- * @param[in,out] stats  with `struct_size` set; that much of it is filled in.
- * Ownership: nothing changes hands.
- * Thread: the loop's.
- * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL; FER_EBUSY while another thread is in a call on a blocking channel;
- *         FER_ETHREAD; FER_EFORK.
- * Seed: none.
- */
-FER_API fer_status fer_channel_get_stats(const fer_channel *channel, fer_channel_stats *stats);
-
-/**
- * Who is at the other end of a channel.
- *
- * On `pipe:` the system tells process, user and group at the time of the connection. On `tcp:` of the
- * loopback Linux tells the user. What is not told is -1, for user and group UINT32_MAX.
- *
- * @param channel   an open channel.
- * @param[out] who  with `struct_size` set.
- * Ownership: nothing changes hands.
- * Thread: the loop's.
- * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL; FER_ENOTCONN before it is connected; FER_ENOTSUP where the system does not
- *         tell; FER_EACCES when the peer has closed its end, so that nobody can tell; FER_EBUSY;
- *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
- * Seed: none.
- */
-FER_API fer_status fer_channel_peer_credentials(const fer_channel *channel, fer_credentials *who);
 
 /**
  * Choose whether the channel keeps fer_loop_run() from returning while it waits for something.

@@ -9,6 +9,7 @@
 
 #include "channel.h"
 #include "export.h"
+#include "pipe.h"
 #include "status.h"
 #include "types.h"
 

@@ -1,0 +1,73 @@
+/**
+ * Messages as they come: their bytes, and the handles that came with them.
+ */
+#ifndef FERRULE_MESSAGE_H
+#define FERRULE_MESSAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "export.h"
+#include "handle.h"
+#include "status.h"
+#include "types.h"
+
+FER_BEGIN_DECLS
+
+/** A handle that came with a message. The layout never changes. */
+typedef struct fer_passed {
+    fer_fd fd;    /**< its descriptor; -1 once it was taken */
+    int32_t kind; /**< a fer_kind; FER_KIND_OTHER for a descriptor that is no handle */
+} fer_passed;
+
+/** One message. The layout never changes. */
+typedef struct fer_message {
+    const void *data;          /**< the payload; may be NULL when size is 0 */
+    size_t size;               /**< in bytes */
+    const fer_passed *handles; /**< came with it, in the sender's order; NULL when there are none */
+    size_t handle_count;       /**< how many */
+} fer_message;
+
+/** The most handles that one message carries. */
+enum { FER_MESSAGE_HANDLES_MAX = 64 };
+
+/**
+ * Make a handle of one that came with a message.
+ *
+ * @param channel      the channel that delivers the message just now.
+ * @param message      the message, as the callback got it.
+ * @param index        which of its handles, from 0.
+ * @param[out] handle  receives the handle, on the loop of the channel; NULL after an error.
+ * Ownership: the caller owns one reference.
+ * Thread: the loop's.
+ * Callbacks: in the fer_messages_cb that got the message.
+ * @return FER_OK; FER_EINVAL for a message that is not being delivered, or without such a handle;
+ *         FER_EALREADY for one that was taken; FER_EKIND for a descriptor that is no handle, which
+ *         fer_message_take_fd() gives; FER_ENOTSUP on a blocking channel; FER_ENOMEM; FER_ECLOSED;
+ *         FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `Pipe.accept`.
+ */
+FER_API fer_status fer_message_take(fer_channel *channel, const fer_message *message, size_t index,
+                                    fer_handle **handle);
+
+/**
+ * Take the descriptor of a handle that came with a message.
+ *
+ * @param channel  the channel that delivers the message just now.
+ * @param message  the message, as the callback or fer_sync_receive() gave it.
+ * @param index    which of its handles, from 0.
+ * @param[out] fd  receives the descriptor, which is close-on-exec; unchanged after an error.
+ * Ownership: the descriptor is the caller's.
+ * Thread: the loop's; of a blocking channel any, one at a time.
+ * Callbacks: in the fer_messages_cb that got the message; of a blocking channel, before its next call.
+ * @return FER_OK; FER_EINVAL for a message that is not being delivered, or without such a handle;
+ *         FER_EALREADY for one that was taken; FER_EBUSY while another thread is in a call on a blocking
+ *         channel; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_message_take_fd(fer_channel *channel, const fer_message *message,
+                                       size_t index, fer_fd *fd);
+
+FER_END_DECLS
+
+#endif

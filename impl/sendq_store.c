@@ -1,0 +1,292 @@
+#include "sendq_store.h"
+
+#include <string.h>
+
+#include "mem.h"
+#include "status.h"
+
+_Static_assert(sizeof(fer__segment) <= sizeof(fer__node), "a segment is a node");
+_Static_assert(sizeof(fer__sent) <= sizeof(fer__node), "a completion is a node");
+
+/* Descriptors that wait. */
+
+void fer__riders_free(fer__riders *riders) {
+    size_t i;
+    for (i = 0; riders != NULL && i < riders->count; i++)
+        fer__os_close(riders->fds[i]);
+    fer__free(riders);
+}
+
+fer_status fer__riders_make(const fer__fd *fds, size_t count, fer__riders **out) {
+    fer__riders *riders = fer__malloc(sizeof *riders + count * sizeof *fds);
+    if (riders == NULL)
+        return fer__fail_plain(FER_ENOMEM);
+    riders->count = 0;
+    while (riders->count < count) {
+        fer_status status = fer__os_duplicate(fds[riders->count], &riders->fds[riders->count]);
+        if (status != FER_OK) {
+            fer__riders_free(riders);
+            return status;
+        }
+        riders->count++;
+    }
+    *out = riders;
+    return FER_OK;
+}
+
+/* Segments. */
+
+static void give_segment(fer__pool *pool, fer__segment *segment) {
+    if (segment->block != NULL)
+        fer__pool_give_block(pool, segment->block);
+    fer__riders_free(segment->riders);
+    fer__pool_give_node(pool, segment);
+}
+
+void fer__reserve_give(fer__pool *pool, fer__reserve *reserve) {
+    while (reserve->segments != NULL) {
+        fer__segment *segment = reserve->segments;
+        reserve->segments = segment->next;
+        give_segment(pool, segment);
+    }
+    if (reserve->sent != NULL)
+        fer__pool_give_node(pool, reserve->sent);
+    reserve->sent = NULL;
+}
+
+int fer__reserve_add(fer__pool *pool, fer__reserve *reserve, int with_block) {
+    fer__segment *segment = fer__pool_node(pool);
+    if (segment == NULL)
+        return 0;
+    segment->block = NULL;
+    segment->riders = NULL;
+    segment->next = reserve->segments;
+    reserve->segments = segment;
+    if (with_block) {
+        segment->block = fer__pool_block(pool);
+        if (segment->block == NULL)
+            return 0;
+    }
+    return 1;
+}
+
+int fer__sendq_is_copied(size_t size, unsigned how) {
+    return (how & FER__PUSH_REFER) == 0 || size <= FER__COPY_MAX;
+}
+
+/* The segments that the pieces need when the kernel takes nothing. */
+int fer__reserve_make(const fer__sendq *queue, fer__pool *pool, const struct iovec *parts,
+                      size_t count, unsigned how, int with_sent, fer__reserve *reserve) {
+    size_t room = 0;
+    size_t i;
+    /* What is written at once may take the last block with it. */
+    if ((how & FER__PUSH_NOW) == 0 && queue->tail != NULL && queue->tail->block != NULL)
+        room = queue->tail->room;
+    reserve->segments = NULL;
+    reserve->sent = NULL;
+    if (with_sent) {
+        reserve->sent = fer__pool_node(pool);
+        if (reserve->sent == NULL)
+            return 0;
+    }
+    for (i = 0; i < count; i++) {
+        size_t left = parts[i].iov_len;
+        if (left == 0)
+            continue;
+        if (!fer__sendq_is_copied(left, how)) {
+            if (!fer__reserve_add(pool, reserve, 0))
+                return 0;
+            room = 0;
+            continue;
+        }
+        while (left > room) {
+            left -= room;
+            room = FER__BLOCK_SIZE;
+            if (!fer__reserve_add(pool, reserve, 1))
+                return 0;
+        }
+        room -= left;
+    }
+    return 1;
+}
+
+/* Take a segment of the wanted sort out of the reserve, and put it at the end of the queue. */
+static fer__segment *append_segment(fer__sendq *queue, fer__reserve *reserve, int with_block) {
+    fer__segment **at = &reserve->segments;
+    fer__segment *segment;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the reserve was filled for this. */
+    while (((*at)->block != NULL) != with_block)
+        at = &(*at)->next;
+    segment = *at;
+    *at = segment->next;
+    segment->next = NULL;
+    segment->size = 0;
+    segment->room = 0;
+    if (with_block) {
+        segment->data = segment->block;
+        segment->room = FER__BLOCK_SIZE;
+    }
+    if (queue->tail != NULL)
+        queue->tail->next = segment;
+    else
+        queue->head = segment;
+    queue->tail = segment;
+    return segment;
+}
+
+void fer__sendq_copy(fer__sendq *queue, fer__reserve *reserve, const uint8_t *data, size_t size) {
+    while (size > 0) {
+        fer__segment *tail = queue->tail;
+        size_t n;
+        if (tail == NULL || tail->block == NULL || tail->room == 0)
+            tail = append_segment(queue, reserve, 1);
+        n = size < tail->room ? size : tail->room;
+        memcpy(tail->block + (FER__BLOCK_SIZE - tail->room), data, n);
+        tail->size += n;
+        tail->room -= n;
+        queue->queued += n;
+        data += n;
+        size -= n;
+    }
+}
+
+void fer__sendq_append(fer__sendq *queue, fer__reserve *reserve, const struct iovec *parts,
+                       size_t count, unsigned how, size_t skip) {
+    size_t i;
+    for (i = 0; i < count; i++) {
+        const uint8_t *data = parts[i].iov_base;
+        size_t size = parts[i].iov_len;
+        if (skip >= size) {
+            skip -= size;
+            continue;
+        }
+        if (fer__sendq_is_copied(size, how)) {
+            fer__sendq_copy(queue, reserve, data + skip, size - skip);
+        } else {
+            fer__segment *segment = append_segment(queue, reserve, 0);
+            segment->data = data + skip;
+            segment->size = size - skip;
+            queue->queued += size - skip;
+        }
+        skip = 0;
+    }
+}
+
+void fer__sendq_consume(fer__sendq *queue, fer__pool *pool, size_t size) {
+    queue->written += size;
+    queue->queued -= size;
+    while (size > 0 || (queue->head != NULL && queue->head->size == 0)) {
+        fer__segment *head = queue->head;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the kernel takes no more than was given. */
+        if (size < head->size) {
+            head->data += size;
+            head->size -= size;
+            return;
+        }
+        size -= head->size;
+        queue->head = head->next;
+        if (queue->head == NULL)
+            queue->tail = NULL;
+        give_segment(pool, head);
+    }
+}
+
+size_t fer__sendq_gather(const fer__sendq *queue, struct iovec *iov, size_t room) {
+    const fer__segment *at = queue->head;
+    size_t n = 0;
+    for (; at != NULL && n < room && (n == 0 || at->riders == NULL); at = at->next) {
+        iov[n].iov_base = (void *)(uintptr_t)at->data;
+        iov[n++].iov_len = at->size;
+    }
+    return n;
+}
+
+/* Let what comes next begin a segment, in the rest of the last block: small messages with descriptors
+ * would otherwise take a block each. */
+void fer__sendq_split(fer__sendq *queue, fer__reserve *reserve) {
+    fer__segment *before = queue->tail;
+    fer__segment *segment;
+    if (before == NULL || before->block == NULL || before->room == 0)
+        return;
+    segment = append_segment(queue, reserve, 0);
+    segment->block = before->block;
+    segment->data = before->block + (FER__BLOCK_SIZE - before->room);
+    segment->room = before->room;
+    before->block = NULL;
+    before->room = 0;
+}
+
+uint8_t *fer__sendq_room(fer__sendq *queue, size_t size) {
+    fer__segment *tail = queue->tail;
+    uint8_t *room;
+    if (tail == NULL || tail->block == NULL || tail->room < size)
+        return NULL;
+    room = tail->block + (FER__BLOCK_SIZE - tail->room);
+    tail->size += size;
+    tail->room -= size;
+    queue->queued += size;
+    return room;
+}
+
+/* Copy a segment, and take the descriptors that ride on it along. */
+static void move_riders(fer__sendq *to, fer__reserve *reserve, fer__segment *from) {
+    fer__segment *before = to->tail;
+    if (before != NULL)
+        before->room = 0;
+    fer__sendq_copy(to, reserve, from->data, from->size);
+    to->rides += (uint32_t)from->riders->count;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a segment that has riders has bytes. */
+    (before != NULL ? before->next : to->head)->riders = from->riders;
+    from->riders = NULL;
+}
+
+fer_status fer__sendq_own(fer__sendq *queue, fer__pool *pool) {
+    fer__sendq copy = {0};
+    fer__reserve reserve = {0};
+    fer__segment *at;
+    /* One more for each segment with descriptors, which begins a block. */
+    size_t blocks = (queue->queued + FER__BLOCK_SIZE - 1) / FER__BLOCK_SIZE + queue->rides;
+    for (at = queue->head; at != NULL && at->block != NULL; at = at->next)
+        continue;
+    if (at == NULL)
+        return FER_OK;
+    for (; blocks > 0; blocks--) {
+        if (!fer__reserve_add(pool, &reserve, 1)) {
+            fer__reserve_give(pool, &reserve);
+            return fer__fail_plain(FER_ENOMEM);
+        }
+    }
+    for (at = queue->head; at != NULL; at = at->next) {
+        if (at->riders != NULL)
+            move_riders(&copy, &reserve, at);
+        else
+            fer__sendq_copy(&copy, &reserve, at->data, at->size);
+    }
+    fer__reserve_give(pool, &reserve);
+    copy.sent_head = queue->sent_head;
+    copy.sent_tail = queue->sent_tail;
+    copy.written = queue->written;
+    copy.is_fifo = queue->is_fifo;
+    copy.begun = queue->begun;
+    copy.lane = queue->lane;
+    copy.notes = queue->notes;
+    copy.in_lane = queue->in_lane;
+    queue->sent_head = NULL;
+    queue->sent_tail = NULL;
+    fer__sendq_drop(queue, pool);
+    *queue = copy;
+    return FER_OK;
+}
+
+void fer__sendq_drop(fer__sendq *queue, fer__pool *pool) {
+    while (queue->head != NULL) {
+        fer__segment *head = queue->head;
+        queue->head = head->next;
+        give_segment(pool, head);
+    }
+    queue->tail = NULL;
+    queue->queued = 0;
+    queue->rides = 0;
+    queue->begun = 0;
+    queue->notes = queue->in_lane = 0;
+}

@@ -84,8 +84,8 @@ class Channel extends EventEmitter {
     adoptChannel = (take, options, gone) => Channel.#adopt(take, options, gone);
     pairChannels = (options) => Channel.#pair(options);
     forward('channelConnected', (channel, number, detail) => channel.#opening?.(number, detail));
-    forward('channelMessages', (channel, slab, count, large, handles) => {
-      const messages = unpack(slab, count, large);
+    forward('channelMessages', (channel, sizes, count, buffers, handles) => {
+      const messages = unpack(sizes, count, buffers);
       tellReceived(channel, messages, handles);
       channel.#receiver.add(messages, handles);
     });

@@ -7,32 +7,38 @@ const OVERHEAD = 64;
 /** What a handle costs: descriptors are few, so that some hundred of them count as much as a full inbox. */
 const HANDLE = 8192;
 /** Marks a message that has a Buffer of its own. The addon's messages.h describes the layout. */
-const ELSEWHERE = 0xffffffff;
+const OWN = 0xffffffff;
+const EMPTY = Buffer.alloc(0);
 
 /**
  * The messages of one call of the addon.
  *
- * @param {Buffer} slab
- * @param {number} [count] undefined when the slab is the one message
- * @param {Buffer[]} [large]
+ * @param {Uint32Array | Buffer} sizes the one message when there is no count
+ * @param {number} [count]
+ * @param {Buffer[]} [buffers]
  * @returns {Buffer[]}
  */
-function unpack(slab, count, large) {
-  if (count === undefined) return [slab];
-  const start = slab.byteLength - 4 * count;
-  const sizes = new Uint32Array(slab.buffer, slab.byteOffset + start, count);
+function unpack(sizes, count, buffers) {
+  if (count === undefined) return [sizes];
   const messages = new Array(count);
-  let at = 0;
   let next = 0;
+  let shared = EMPTY;
+  let at = 0;
   for (let i = 0; i < count; i += 1) {
     const size = sizes[i];
-    if (size === ELSEWHERE) {
-      messages[i] = large[next];
+    if (size === OWN) {
+      messages[i] = buffers[next];
       next += 1;
-    } else {
-      messages[i] = slab.subarray(at, at + size);
-      at += size;
+      continue;
     }
+    if (at === shared.length && size > 0) {
+      shared = buffers[next];
+      next += 1;
+      at = 0;
+    }
+    // An empty one keeps nothing.
+    messages[i] = size > 0 ? shared.subarray(at, at + size) : EMPTY.subarray();
+    at += size;
   }
   return messages;
 }

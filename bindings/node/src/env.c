@@ -30,6 +30,10 @@ static void on_instance_data_gone(napi_env env, void *data, void *hint) {
             state->slots[slot] = NULL;
         }
     }
+    if (state->sizes.array != NULL) {
+        FER_NODE_MUST(napi_delete_reference(env, state->sizes.array));
+        state->sizes.array = NULL;
+    }
     fer_node_env_unref(state);
 }
 

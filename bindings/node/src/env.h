@@ -10,6 +10,7 @@
 #include <node_api.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ferrule/status.h"
 #include "ferrule/types.h"
@@ -41,6 +42,13 @@ typedef enum fer_node_slot {
         FER_NODE_SLOT_COUNT
 } fer_node_slot;
 
+/** A Uint32Array that is made once, and again when it is too small. */
+typedef struct fer_node_numbers {
+    napi_ref array; /**< NULL until it is needed */
+    uint32_t *data;
+    size_t room;
+} fer_node_numbers;
+
 typedef struct fer_node_env {
     napi_env env;
     fer_loop *loop;                      /**< NULL until the first object needs it */
@@ -48,6 +56,7 @@ typedef struct fer_node_env {
     size_t owners;                       /**< the instance data, the hook, and every object */
     bool exiting; /**< the environment ends: JavaScript is not called any more */
     napi_ref slots[FER_NODE_SLOT_COUNT];
+    fer_node_numbers sizes; /**< of the messages of a batch (messages.h) */
 } fer_node_env;
 
 /** Make the environment's data. */

@@ -5,66 +5,122 @@
 #include <string.h>
 
 #include "check.h"
+#include "env.h"
 #include "received.h"
 
 enum {
-    OWN_BUFFER = 16 * 1024, /**< from here on a message has a Buffer of its own */
+    /** What small messages share at most, and so what one of them that is kept keeps. */
+    SHARED = 16 * 1024,
+    /** From here on a message has a Buffer of its own. */
+    OWN_BUFFER = SHARED / 2,
+    SIZES_LEAST = 512, /**< room for the sizes of so many messages, to begin with */
 };
 
-/** Marks a message that is not in the slab. A message of this size is never small. */
-static const uint32_t elsewhere = UINT32_MAX;
+/** Marks a message that has a Buffer of its own. A message of this size is never small. */
+static const uint32_t own_buffer = UINT32_MAX;
 
-static size_t small_bytes(const fer_node_batch *batch) {
-    size_t bytes = 0;
-    for (size_t i = 0; i < batch->count; i++) {
-        bytes += batch->messages[i].size < OWN_BUFFER ? batch->messages[i].size : 0;
-    }
-    return (bytes + 3) / 4 * 4;
-}
+/** The Buffers of a batch, as they are filled. */
+typedef struct buffers {
+    napi_env env;
+    napi_value array;
+    uint32_t count;
+    char *shared; /**< where the next small message goes */
+    size_t left;  /**< how much room there is */
+} buffers;
 
-/** Append one Buffer to the array `large`, which is made when it is needed. */
-static napi_status add_large(napi_env env, const fer_message *message, uint32_t index,
-                             napi_value large) {
+/** Append a Buffer of `size` bytes, and point `memory` at them. */
+static napi_status add_buffer(buffers *to, size_t size, const void *content, char **memory) {
     napi_handle_scope scope = NULL;
     napi_value buffer = NULL;
-    FER_NODE_TRY(napi_open_handle_scope(env, &scope));
-    napi_status status = napi_create_buffer_copy(env, message->size, message->data, NULL, &buffer);
+    void *bytes = NULL;
+    FER_NODE_TRY(napi_open_handle_scope(to->env, &scope));
+    napi_status status = content == NULL
+                             ? napi_create_buffer(to->env, size, &bytes, &buffer)
+                             : napi_create_buffer_copy(to->env, size, content, &bytes, &buffer);
     if (status == napi_ok) {
-        status = napi_set_element(env, large, index, buffer);
+        status = napi_set_element(to->env, to->array, to->count, buffer);
     }
-    FER_NODE_MUST(napi_close_handle_scope(env, scope));
+    FER_NODE_MUST(napi_close_handle_scope(to->env, scope));
+    to->count += 1;
+    *memory = bytes;
     return status;
 }
 
-static napi_status fill_many(napi_env env, const fer_node_batch *batch, napi_value *argv) {
-    size_t bytes = small_bytes(batch);
-    uint32_t large = 0;
-    size_t at = 0;
-    void *memory = NULL;
-    FER_NODE_TRY(
-        napi_create_buffer(env, bytes + batch->count * sizeof(uint32_t), &memory, &argv[0]));
-    FER_NODE_TRY(napi_create_uint32(env, (uint32_t)batch->count, &argv[1]));
-    FER_NODE_TRY(napi_get_undefined(env, &argv[2]));
-    char *slab = memory;
-    char *sizes = slab + bytes;
-    for (size_t i = 0; i < batch->count; i++) {
-        const fer_message *message = &batch->messages[i];
-        uint32_t size = elsewhere;
-        if (message->size >= OWN_BUFFER) {
-            if (large == 0) {
-                FER_NODE_TRY(napi_create_array(env, &argv[2]));
-            }
-            FER_NODE_TRY(add_large(env, message, large, argv[2]));
-            large += 1;
-        } else if (message->size > 0) {
-            memcpy(slab + at, message->data, message->size);
-            at += message->size;
+/** How many bytes the small messages from `first` on have that fit into what they share. */
+static size_t shared_bytes(const fer_node_batch *batch, size_t first) {
+    size_t bytes = 0;
+    for (size_t i = first; i < batch->count; i++) {
+        size_t size = batch->messages[i].size;
+        if (size >= OWN_BUFFER) {
+            continue;
         }
-        if (message->size < OWN_BUFFER) {
-            size = (uint32_t)message->size;
+        if (bytes + size > SHARED) {
+            break;
         }
-        memcpy(sizes + i * sizeof size, &size, sizeof size);
+        bytes += size;
     }
+    return bytes;
+}
+
+/** Put message `index` into a Buffer, and what is to be known of it into `size`. */
+static napi_status add_message(buffers *to, const fer_node_batch *batch, size_t index,
+                               uint32_t *size) {
+    const fer_message *message = &batch->messages[index];
+    if (message->size >= OWN_BUFFER) {
+        char *memory = NULL;
+        *size = own_buffer;
+        return add_buffer(to, message->size, message->data, &memory);
+    }
+    *size = (uint32_t)message->size;
+    if (message->size == 0) {
+        return napi_ok;
+    }
+    if (to->left == 0) {
+        to->left = shared_bytes(batch, index);
+        FER_NODE_TRY(add_buffer(to, to->left, NULL, &to->shared));
+    }
+    memcpy(to->shared, message->data, message->size);
+    to->shared += message->size;
+    to->left -= message->size;
+    return napi_ok;
+}
+
+/** Have room for `count` sizes. */
+static napi_status reserve_sizes(napi_env env, fer_node_numbers *sizes, size_t count) {
+    napi_value memory = NULL;
+    napi_value array = NULL;
+    napi_ref reference = NULL;
+    void *data = NULL;
+    if (count <= sizes->room) {
+        return napi_ok;
+    }
+    size_t room = sizes->room == 0 ? SIZES_LEAST : sizes->room;
+    while (room < count) {
+        room *= 2;
+    }
+    FER_NODE_TRY(napi_create_arraybuffer(env, room * sizeof *sizes->data, &data, &memory));
+    FER_NODE_TRY(napi_create_typedarray(env, napi_uint32_array, room, memory, 0, &array));
+    FER_NODE_TRY(napi_create_reference(env, array, 1, &reference));
+    if (sizes->array != NULL) {
+        FER_NODE_MUST(napi_delete_reference(env, sizes->array));
+    }
+    *sizes = (fer_node_numbers){reference, data, room};
+    return napi_ok;
+}
+
+static napi_status fill_many(napi_env env, const fer_node_batch *batch, napi_value *argv) {
+    void *state = NULL;
+    FER_NODE_TRY(napi_get_instance_data(env, &state));
+    fer_node_numbers *sizes = &((fer_node_env *)state)->sizes;
+    buffers to = {env, NULL, 0, NULL, 0};
+    FER_NODE_TRY(reserve_sizes(env, sizes, batch->count));
+    FER_NODE_TRY(napi_create_array(env, &to.array));
+    for (size_t i = 0; i < batch->count; i++) {
+        FER_NODE_TRY(add_message(&to, batch, i, &sizes->data[i]));
+    }
+    FER_NODE_TRY(napi_get_reference_value(env, sizes->array, &argv[0]));
+    FER_NODE_TRY(napi_create_uint32(env, (uint32_t)batch->count, &argv[1]));
+    argv[2] = to.array;
     return napi_ok;
 }
 

@@ -19,10 +19,11 @@ typedef struct fer_node_batch {
 /**
  * Make the arguments of the fer_node_batch at `data`; a fer_node_fill. lib/inbox.js takes them apart.
  *
- * One message: (buffer). More: (slab, count, large). The slab is a Buffer with the small messages one
- * behind the other and, from the next multiple of 4 on, their sizes as 32-bit numbers in the machine's
- * byte order. A size of 0xffffffff stands for the next Buffer in the array `large`, which is undefined
- * when there are none.
+ * One message: (buffer). More: (sizes, count, buffers). The first `count` elements of the Uint32Array
+ * `sizes`, which the next batch writes over, are the messages' sizes, and `buffers` is an array of Buffers that
+ * have them. Small ones stand one behind the other in a Buffer that they share, and when that is used up, the next
+ * Buffer begins. A size of 0xffffffff stands for all of the next Buffer; what is shared goes on after it.
+ * Empty messages are nowhere.
  *
  * When handles came with any of them, a fourth argument is an array of three elements for each: the index of
  * its message, its kind as a number, and the object that owns it (received.h).

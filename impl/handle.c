@@ -88,9 +88,26 @@ fer_status fer__handle_new(fer_loop *loop, fer_kind kind, fer_handle **out) {
     return FER_OK;
 }
 
+fer_status fer__inet_new(fer_loop *loop, fer_kind kind, uint32_t flags, fer_handle **out) {
+    fer__fd fd = FER__NO_FD;
+    fer_status status = FER_OK;
+    fer__inet any;
+    if (flags != 0)
+        status = fer__os_inet_parse(flags == FER_INET_IPV6 ? "::" : "0.0.0.0", 0, &any);
+    if (status == FER_OK && flags != 0)
+        status = fer__os_socket_inet(&any, kind == FER_KIND_UDP, &fd);
+    if (status == FER_OK)
+        status = fer__handle_new(loop, kind, out);
+    if (status == FER_OK)
+        (*out)->io.fd = fd;
+    else if (fd != FER__NO_FD)
+        fer__os_close(fd);
+    return status;
+}
+
 fer_status fer__handle_new_of(fer_loop *loop, fer_kind kind, fer_handle **out) {
     if (kind == FER_KIND_UDP)
-        return fer__udp_new(loop, out);
+        return fer__udp_new(loop, 0, out);
     if (kind == FER_KIND_PIPE)
         return fer__pipe_new(loop, 0, out);
     return fer__handle_new(loop, kind, out);
@@ -130,7 +147,7 @@ void fer__handle_adopt_socket(fer_handle *handle, fer__fd fd) {
 fer_status fer__handle_open(fer_handle *handle, fer__fd fd) {
     fer__progress progress;
     fer_kind kind = fer__os_identify(fd, &progress);
-    if (handle->phase != FER__PHASE_NEW)
+    if (!fer__handle_is_blank(handle))
         return fer__fail_plain(FER_EISCONN);
     if (kind == FER_KIND_NONE)
         return fer__fail_plain(FER_EBADF);
@@ -148,7 +165,7 @@ fer_status fer__handle_detach(fer_handle *handle, fer__fd *fd) {
         return fer__fail(FER_EBADF, "the handle is not open yet");
     if (handle->phase == FER__PHASE_CONNECTING)
         return fer__fail(FER_EBUSY, "the handle is connecting");
-    if (handle->out.queued > 0 || (handle->udp != NULL && handle->udp->queued > 0))
+    if (handle->out.queued > 0 || (handle->udp != NULL && handle->udp->count > 0))
         return fer__fail(FER_EBUSY, "something waits to be written");
     if (handle->listener != NULL && handle->listener->waiting != FER__NO_FD)
         return fer__fail(FER_EBUSY, "a connection waits to be accepted");

@@ -57,6 +57,7 @@ typedef struct fer__udp {
     fer__link waiting; /**< fer__outgoing that the kernel has not taken */
     fer__link done;    /**< fer__outgoing whose callback is due */
     size_t queued;     /**< bytes in `waiting` */
+    size_t count;      /**< datagrams in `waiting` */
     int connected;
 } fer__udp;
 
@@ -93,6 +94,17 @@ fer_status fer__handle_new(fer_loop *loop, fer_kind kind, fer_handle **out);
 
 /** A new handle of whatever kind that can be passed. */
 fer_status fer__handle_new_of(fer_loop *loop, fer_kind kind, fer_handle **out);
+/**
+ * A new TCP or UDP handle. With FER_INET_IPV4 or FER_INET_IPV6 it has a socket, and is as new as without: it waits for
+ * an address.
+ */
+fer_status fer__inet_new(fer_loop *loop, fer_kind kind, uint32_t flags, fer_handle **out);
+
+/** Whether it has nothing to do yet, and no descriptor. */
+static inline int fer__handle_is_blank(const fer_handle *handle) {
+    return handle->phase == FER__PHASE_NEW && handle->io.fd == FER__NO_FD;
+}
+
 fer_status fer__handle_close(fer_handle *handle, fer_handle_closed_cb cb, void *user);
 void fer__handle_hold_loop(fer_handle *handle, int hold);
 
@@ -174,7 +186,7 @@ fer_status fer__handle_open(fer_handle *handle, fer__fd fd);
 
 /* udp.c */
 
-fer_status fer__udp_new(fer_loop *loop, fer_handle **out);
+fer_status fer__udp_new(fer_loop *loop, uint32_t flags, fer_handle **out);
 fer_status fer__udp_bind(fer_handle *udp, const char *host, uint16_t port, uint32_t flags);
 fer_status fer__udp_connect(fer_handle *udp, const char *host, uint16_t port);
 

@@ -155,8 +155,12 @@ fer_status fer__os_bind_inet(fer__fd fd, const fer__inet *address, int datagrams
         number = set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (number == 0 && (flags & FER__INET_REUSE_PORT) != 0)
         number = set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-    if (number == 0 && n.any.sa_family == AF_INET6)
+    if (number == 0 && n.any.sa_family == AF_INET6) {
         number = set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, (flags & FER__INET_IPV6_ONLY) != 0);
+        /* An IPv4 socket. */
+        if (number == ENOPROTOOPT)
+            number = EAFNOSUPPORT;
+    }
     if (number == 0 && bind(fd, &n.any, size) != 0)
         number = errno;
     return fer__os_finish(saved, number);

@@ -389,7 +389,7 @@ fer_status fer__stream_listen(fer_handle *stream, int backlog, fer_connection_cb
 fer_status fer__stream_accept(fer_handle *listener, fer_handle *client) {
     fer__fd fd = FER__NO_FD;
     fer_status status;
-    if (client->phase != FER__PHASE_NEW)
+    if (!fer__handle_is_blank(client))
         return fer__fail_plain(FER_EISCONN);
     if (listener->ipc != NULL && listener->listener == NULL)
         return fer__ipc_accept(listener, client);

@@ -12,12 +12,14 @@ static fer_status make_socket(fer_handle *tcp, const fer__inet *address) {
         return FER_OK;
     if (tcp->phase != FER__PHASE_NEW)
         return fer__fail(FER_EINVAL, "the handle listens");
+    if (tcp->io.fd != FER__NO_FD)
+        return FER_OK;
     return fer__os_socket_inet(address, 0, &tcp->io.fd);
 }
 
-/* A handle that was new before becomes so again. */
-static fer_status undo_socket(fer_handle *tcp, fer_status status) {
-    if (tcp->phase != FER__PHASE_NEW)
+/* A handle that was new before becomes so again; one that was made with its socket keeps it. */
+static fer_status undo_socket(fer_handle *tcp, int had_socket, fer_status status) {
+    if (tcp->phase != FER__PHASE_NEW || had_socket)
         return status;
     fer__os_close(tcp->io.fd);
     tcp->io.fd = FER__NO_FD;
@@ -25,6 +27,7 @@ static fer_status undo_socket(fer_handle *tcp, fer_status status) {
 }
 
 fer_status fer__tcp_bind(fer_handle *tcp, const char *host, uint16_t port, uint32_t flags) {
+    int had_socket = tcp->io.fd != FER__NO_FD;
     fer__inet address;
     fer_status status = fer__os_inet_parse(host, port, &address);
     if (status == FER_OK && tcp->phase == FER__PHASE_BOUND)
@@ -35,13 +38,14 @@ fer_status fer__tcp_bind(fer_handle *tcp, const char *host, uint16_t port, uint3
         return status;
     status = fer__os_bind_inet(tcp->io.fd, &address, 0, flags);
     if (status != FER_OK)
-        return undo_socket(tcp, status);
+        return undo_socket(tcp, had_socket, status);
     tcp->phase = FER__PHASE_BOUND;
     return FER_OK;
 }
 
 fer_status fer__tcp_connect(fer_handle *tcp, const char *host, uint16_t port, fer_stream_cb cb,
                             void *user) {
+    int had_socket = tcp->io.fd != FER__NO_FD;
     fer__inet address;
     fer_status status = fer__os_inet_parse(host, port, &address);
     if (status == FER_OK)
@@ -50,9 +54,9 @@ fer_status fer__tcp_connect(fer_handle *tcp, const char *host, uint16_t port, fe
         return status;
     status = fer__os_connect_inet(tcp->io.fd, &address);
     if (status == FER_EAFNOSUPPORT || status == FER_EINVAL)
-        return undo_socket(tcp, status);
+        return undo_socket(tcp, had_socket, status);
     if (status != FER_OK && status != FER_EALREADY)
-        undo_socket(tcp, status);
+        undo_socket(tcp, had_socket, status);
     tcp->phase = FER__PHASE_CONNECTING;
     tcp->broken = status;
     tcp->once.cb = cb;

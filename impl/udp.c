@@ -27,14 +27,14 @@ typedef struct fer__outgoing {
 
 _Static_assert(sizeof(fer__outgoing) <= sizeof(fer__node), "a send is a node");
 
-fer_status fer__udp_new(fer_loop *loop, fer_handle **out) {
+fer_status fer__udp_new(fer_loop *loop, uint32_t flags, fer_handle **out) {
     fer__udp *udp = fer__zalloc(sizeof *udp);
     fer_status status;
     if (udp == NULL)
         return fer__fail_plain(FER_ENOMEM);
     fer__link_init(&udp->waiting);
     fer__link_init(&udp->done);
-    status = fer__handle_new(loop, FER_KIND_UDP, out);
+    status = fer__inet_new(loop, FER_KIND_UDP, flags, out);
     if (status != FER_OK) {
         fer__free(udp);
         return status;
@@ -57,13 +57,14 @@ static fer_status make_socket(fer_handle *udp, const fer__inet *address) {
     fer_status status;
     if (udp->phase != FER__PHASE_NEW)
         return FER_OK;
-    status = fer__os_socket_inet(address, 1, &udp->io.fd);
+    status = udp->io.fd != FER__NO_FD ? FER_OK : fer__os_socket_inet(address, 1, &udp->io.fd);
     if (status == FER_OK)
         udp->phase = FER__PHASE_BOUND;
     return status;
 }
 
 fer_status fer__udp_bind(fer_handle *udp, const char *host, uint16_t port, uint32_t flags) {
+    int had_socket = udp->io.fd != FER__NO_FD;
     fer__inet address;
     fer_status status = fer__os_inet_parse(host, port, &address);
     if (status != FER_OK)
@@ -73,11 +74,13 @@ fer_status fer__udp_bind(fer_handle *udp, const char *host, uint16_t port, uint3
     status = make_socket(udp, &address);
     if (status == FER_OK)
         status = fer__os_bind_inet(udp->io.fd, &address, 1, flags);
-    if (status != FER_OK) {
+    if (status == FER_OK)
+        return FER_OK;
+    if (!had_socket) {
         fer__os_close(udp->io.fd);
         udp->io.fd = FER__NO_FD;
-        udp->phase = FER__PHASE_NEW;
     }
+    udp->phase = FER__PHASE_NEW;
     return status;
 }
 
@@ -160,6 +163,7 @@ static fer_status keep(fer_handle *udp, fer__outgoing *outgoing, const struct io
     status = watch(udp);
     if (status == FER_OK) {
         udp->udp->queued += outgoing->mail->size;
+        udp->udp->count++;
         return FER_OK;
     }
     fer__link_remove(&outgoing->link);
@@ -231,6 +235,7 @@ static void send_waiting(fer_handle *udp) {
         if (status == FER_EAGAIN)
             return;
         udp->udp->queued -= mail->size;
+        udp->udp->count--;
         fer__link_remove(&first->link);
         finish(udp, first, status);
     }
@@ -310,13 +315,23 @@ void fer__udp_ready(fer_handle *udp, uint32_t events) {
         call_receiver(udp, status, NULL);
 }
 
+/* A socket that was made with its family is bound in that. */
+static fer_status bind_anywhere(fer_handle *udp) {
+    char host[FER__HOST_MAX] = "0.0.0.0";
+    uint16_t port = 0;
+    fer_status status = FER_OK;
+    if (udp->io.fd != FER__NO_FD)
+        status = fer__os_inet_name(udp->io.fd, 0, host, &port);
+    return status == FER_OK ? fer__udp_bind(udp, host, 0, 0) : status;
+}
+
 fer_status fer__udp_receive_start(fer_handle *udp, fer_datagram_cb cb, void *user,
                                   fer_finalizer finalizer) {
     fer_status status = FER_OK;
     if (udp->in.cb != NULL)
         status = fer__fail_plain(FER_EALREADY);
     if (status == FER_OK && udp->phase == FER__PHASE_NEW)
-        status = fer__udp_bind(udp, "0.0.0.0", 0, 0);
+        status = bind_anywhere(udp);
     if (status != FER_OK)
         return fer__callback_refuse(status, user, finalizer);
     fer__callback_set(&udp->in, (void (*)(void))cb, user, finalizer);

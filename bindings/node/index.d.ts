@@ -370,6 +370,11 @@ declare namespace ferrule {
     keepFile?: boolean | undefined;
   }
 
+  interface InetOptions {
+    /** With it the socket is made at once, not when an address tells the family. */
+    family?: 'IPv4' | 'IPv6' | undefined;
+  }
+
   interface InetBindOptions {
     /** An IPv6 socket takes no IPv4 traffic. */
     ipv6Only?: boolean | undefined;
@@ -511,7 +516,7 @@ declare namespace ferrule {
    * Its events are those of Pipe, without 'handle'.
    */
   class TCP extends Duplex {
-    constructor(options?: StreamOptions);
+    constructor(options?: StreamOptions & InetOptions);
 
     /** Bind to an address; the port 0 picks one. */
     bind(host: string, port: number, options?: InetBindOptions): this;
@@ -553,6 +558,12 @@ declare namespace ferrule {
     sendBufferSize: number;
     /** The size of the kernel's buffer for what is received, in bytes. Linux tells twice what was set. */
     receiveBufferSize: number;
+    /** How many bytes are in datagrams that wait for the kernel. */
+    readonly sendQueueSize: number;
+    /** How many datagrams wait for the kernel. */
+    readonly sendQueueCount: number;
+
+    constructor(options?: InetOptions);
 
     /** Bind to an address; the port 0 picks one. */
     bind(host: string, port: number, options?: InetBindOptions): this;

@@ -81,6 +81,11 @@ static inline fer_status fer__check_fd(const fer_handle *handle) {
     return FER_OK;
 }
 
+/** The flags of a new TCP or UDP handle: at most one family. */
+static inline fer_status fer__check_family(uint32_t flags) {
+    return FER__REQUIRE(flags == 0 || flags == FER_INET_IPV4 || flags == FER_INET_IPV6, "flags");
+}
+
 /** A number that can be a descriptor. */
 static inline fer_status fer__check_fd_number(fer_fd fd) {
     if (fd < 0 || fd > INT32_MAX)

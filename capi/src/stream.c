@@ -50,9 +50,7 @@ fer_status fer_stream_shutdown(fer_handle *stream, fer_stream_cb cb, void *user)
 }
 
 size_t fer_stream_write_queue_size(const fer_handle *stream) {
-    if (stream == NULL)
-        return 0;
-    return stream->udp != NULL ? stream->udp->queued : stream->out.queued;
+    return stream == NULL ? 0 : stream->out.queued;
 }
 
 int fer_stream_is_readable(const fer_handle *stream) {

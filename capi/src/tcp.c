@@ -30,8 +30,8 @@ fer_status fer_tcp_new(fer_loop *loop, uint32_t flags, fer_handle **handle) {
     FER__TRY(FER__REQUIRE(handle != NULL, "handle"));
     *handle = NULL;
     FER__TRY(fer__check_loop(loop));
-    FER__TRY(FER__REQUIRE(flags == 0, "flags"));
-    return fer__handle_new(loop, FER_KIND_TCP, handle);
+    FER__TRY(fer__check_family(flags));
+    return fer__inet_new(loop, FER_KIND_TCP, flags, handle);
 }
 
 fer_status fer_tcp_bind(fer_handle *tcp, const char *host, uint16_t port, uint32_t flags) {

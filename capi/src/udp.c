@@ -18,8 +18,8 @@ fer_status fer_udp_new(fer_loop *loop, uint32_t flags, fer_handle **handle) {
     FER__TRY(FER__REQUIRE(handle != NULL, "handle"));
     *handle = NULL;
     FER__TRY(fer__check_loop(loop));
-    FER__TRY(FER__REQUIRE(flags == 0, "flags"));
-    return fer__udp_new(loop, handle);
+    FER__TRY(fer__check_family(flags));
+    return fer__udp_new(loop, flags, handle);
 }
 
 fer_status fer_udp_bind(fer_handle *udp, const char *host, uint16_t port, uint32_t flags) {
@@ -52,6 +52,18 @@ fer_status fer_udp_try_send(fer_handle *udp, const fer_bytes *parts, size_t coun
     FER__TRY(check_udp(udp));
     FER__TRY(fer__check_parts(parts, count));
     return fer__udp_send(udp, parts, count, host, port, 1, NULL, NULL);
+}
+
+static int is_open_udp(const fer_handle *handle) {
+    return handle != NULL && handle->udp != NULL && handle->object.state == FER__OPEN;
+}
+
+size_t fer_udp_send_queue_size(const fer_handle *udp) {
+    return is_open_udp(udp) ? udp->udp->queued : 0;
+}
+
+size_t fer_udp_send_queue_count(const fer_handle *udp) {
+    return is_open_udp(udp) ? udp->udp->count : 0;
 }
 
 fer_status fer_udp_receive_start(fer_handle *udp, fer_datagram_cb cb, void *user,

@@ -143,6 +143,8 @@ static void questions_about_null_have_answers(void **state) {
     assert_false(fer_stream_is_readable(NULL));
     assert_false(fer_stream_is_writable(NULL));
     assert_int_equal(fer_stream_write_queue_size(NULL), 0);
+    assert_int_equal(fer_udp_send_queue_size(NULL), 0);
+    assert_int_equal(fer_udp_send_queue_count(NULL), 0);
     assert_null(fer_handle_ref(NULL));
     assert_null(fer_channel_ref(NULL));
     assert_null(fer_server_ref(NULL));
@@ -375,6 +377,8 @@ static void check_closed(objects *o) {
     assert_false(fer_stream_is_readable(o->pipe));
     assert_false(fer_stream_is_writable(o->pipe));
     assert_int_equal(fer_stream_write_queue_size(o->pipe), 0);
+    assert_int_equal(fer_udp_send_queue_size(o->pipe), 0);
+    assert_int_equal(fer_udp_send_queue_count(o->udp), 0);
 }
 
 static void closed_objects_refuse(void **state) {

@@ -79,7 +79,8 @@ static void what_waits_with_a_callback_stays_where_it_is(void **state) {
     parts[1] = piece(rest, sizeof rest);
     system_watch(&refused_once);
     assert_int_equal(fer_udp_send(one.udp, parts, 2, NULL, 0, note_udp, &sent), FER_OK);
-    assert_int_equal(fer_stream_write_queue_size(one.udp), sizeof both);
+    assert_int_equal(fer_udp_send_queue_size(one.udp), sizeof both);
+    assert_int_equal(fer_udp_send_queue_count(one.udp), 1);
     /* The pieces are the caller's again; the bytes are not. */
     memset(parts, 0, sizeof parts);
     harness_run_until(one.loop, &sent.calls);
@@ -88,7 +89,7 @@ static void what_waits_with_a_callback_stays_where_it_is(void **state) {
     assert_true(system_sent_from(rest));
     assert_int_equal(system_unwatch(), 1);
     assert_int_equal(sent.status, FER_OK);
-    assert_int_equal(fer_stream_write_queue_size(one.udp), 0);
+    assert_int_equal(fer_udp_send_queue_size(one.udp), 0);
     expect_datagram(&one, both, sizeof both);
     line_end(&one);
 }
@@ -114,7 +115,10 @@ static void what_waits_without_a_callback_is_copied(void **state) {
     assert_int_equal(fer_udp_try_send(one.udp, &part, 1, NULL, 0), FER_EAGAIN);
     assert_int_equal(fer_udp_send(one.udp, &part, 1, NULL, 0, note_udp, &sent), FER_OK);
     assert_int_equal(system_count(CALL_sendmsg), 1);
+    assert_int_equal(fer_udp_send_queue_count(one.udp), 3);
+    assert_int_equal(fer_udp_send_queue_size(one.udp), sizeof first + sizeof second);
     harness_run_until(one.loop, &sent.calls);
+    assert_int_equal(fer_udp_send_queue_count(one.udp), 0);
     assert_int_equal(system_count(CALL_sendmsg), 4);
     assert_int_equal(system_unwatch(), 1);
     expect_datagram(&one, text, sizeof text);
@@ -141,7 +145,7 @@ static void what_cannot_wait_is_refused(void **state) {
     assert_int_equal(fer_udp_send(other, &part, 1, NULL, 0, note_udp, &sent), FER_OK);
     assert_int_equal(fer_udp_send(one.udp, &part, 1, NULL, 0, note_udp, &never), FER_EBUSY);
     assert_int_equal(fer_udp_send(one.udp, &part, 1, NULL, 0, NULL, NULL), FER_EBUSY);
-    assert_int_equal(fer_stream_write_queue_size(one.udp), 0);
+    assert_int_equal(fer_udp_send_queue_size(one.udp), 0);
     assert_true(system_unwatch() >= 3);
     harness_run_until(one.loop, &sent.calls);
     expect_datagram(&one, "x", 1);
@@ -166,14 +170,36 @@ static void closing_cancels_what_waits(void **state) {
     for (int i = 0; i < 3; i++)
         assert_int_equal(fer_udp_send(one.udp, &part, 1, NULL, 0, note_udp, &sent), FER_OK);
     assert_int_equal(fer_udp_send(one.udp, &part, 1, NULL, 0, NULL, NULL), FER_OK);
-    assert_int_equal(fer_stream_write_queue_size(one.udp), 4);
+    assert_int_equal(fer_udp_send_queue_size(one.udp), 4);
+    assert_int_equal(fer_udp_send_queue_count(one.udp), 4);
+    assert_int_equal(fer_stream_write_queue_size(one.udp), 0);
     assert_int_equal(fer_handle_detach(one.udp, &fd), FER_EBUSY);
     assert_int_equal(fer_handle_close(one.udp, note_handle_closed, &closed), FER_OK);
+    assert_int_equal(fer_udp_send_queue_size(one.udp), 0);
+    assert_int_equal(fer_udp_send_queue_count(one.udp), 0);
     harness_run_until(one.loop, &closed.calls);
     system_unwatch();
     assert_int_equal(sent.calls, 3);
     assert_int_equal(sent.status, FER_ECANCELED);
     assert_true(sent.when < closed.when);
+    line_end(&one);
+}
+
+/* Nothing is in it, and it waits all the same. */
+static void an_empty_datagram_that_waits_keeps_the_descriptor(void **state) {
+    fer_fd fd = -1;
+    line one;
+    noted sent = {0};
+    (void)state;
+    line_open(&one);
+    system_watch(&refused_once);
+    assert_int_equal(fer_udp_send(one.udp, NULL, 0, NULL, 0, note_udp, &sent), FER_OK);
+    assert_int_equal(fer_udp_send_queue_size(one.udp), 0);
+    assert_int_equal(fer_udp_send_queue_count(one.udp), 1);
+    assert_int_equal(fer_handle_detach(one.udp, &fd), FER_EBUSY);
+    harness_run_until(one.loop, &sent.calls);
+    assert_int_equal(sent.status, FER_OK);
+    system_unwatch();
     line_end(&one);
 }
 
@@ -216,6 +242,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(what_waits_without_a_callback_is_copied),
         HARNESS_TEST(what_cannot_wait_is_refused),
         HARNESS_TEST(closing_cancels_what_waits),
+        HARNESS_TEST(an_empty_datagram_that_waits_keeps_the_descriptor),
         HARNESS_TEST(waiting_survives_a_lack_of_memory),
     };
     return HARNESS_MAIN("system_udp", tests, NULL, argc, argv);

@@ -217,7 +217,9 @@ static void bad_arguments(void **state) {
     const int file = open("/dev/null", O_RDWR | O_CLOEXEC);
     (void)state;
     assert_int_equal(fer_loop_new(&loop), FER_OK);
-    assert_int_equal(fer_tcp_new(loop, 2, &tcp), FER_EINVAL);
+    assert_int_equal(fer_tcp_new(loop, 3, &tcp), FER_EINVAL);
+    assert_int_equal(fer_tcp_new(loop, 4, &tcp), FER_EINVAL);
+    assert_null(tcp);
     assert_int_equal(fer_tcp_new(NULL, 0, &tcp), FER_EINVAL);
     assert_int_equal(fer_tcp_new(loop, 0, &tcp), FER_OK);
     assert_int_equal(fer_tcp_new(loop, 0, &other), FER_OK);
@@ -284,12 +286,53 @@ static void a_descriptor_goes_in_and_out(void **state) {
     inbox_free(&box);
 }
 
+/* The socket is there with the handle: its options are, too, and it waits for an address as any other. */
+static void a_socket_made_with_its_family(void **state) {
+    tcp_trio trio;
+    char host[FER_HOST_MAX];
+    uint16_t port = 0;
+    fer_fd fd = -1;
+    fer_fd after = -1;
+    fer_handle *never = NULL;
+    noted none = {0};
+    (void)state;
+    listen_on(&trio, "127.0.0.1");
+    assert_int_equal(fer_tcp_new(trio.loop, FER_INET_IPV4, &trio.client), FER_OK);
+    assert_int_equal(fer_handle_fileno(trio.client, &fd), FER_OK);
+    assert_int_equal(fer_tcp_nodelay(trio.client, 1), FER_OK);
+    assert_int_equal(fer_inet_getsockname(trio.client, host, &port), FER_OK);
+    assert_string_equal(host, "0.0.0.0");
+    assert_int_equal(fer_stream_write(trio.client, NULL, 0, NULL, NULL), FER_ENOTCONN);
+    assert_int_equal(fer_stream_listen(trio.client, 0, note_connection, &none, NULL),
+                     FER_EDESTADDRREQ);
+    assert_int_equal(fer_tcp_open(trio.client, fd), FER_EISCONN);
+    assert_int_equal(fer_stream_accept(trio.listener, trio.client), FER_EISCONN);
+    /* What fails leaves it as it was. */
+    assert_int_equal(fer_tcp_bind(trio.client, "::1", 0, 0), FER_EAFNOSUPPORT);
+    assert_int_equal(fer_tcp_bind(trio.client, "192.0.2.1", 0, 0), FER_EADDRNOTAVAIL);
+    assert_int_equal(fer_tcp_bind(trio.client, "127.0.0.1", 0, 0), FER_OK);
+    assert_int_equal(fer_tcp_bind(trio.client, "127.0.0.1", 0, 0), FER_EINVAL);
+    assert_int_equal(
+        fer_tcp_connect(trio.client, "127.0.0.1", trio.port, note_stream, &trio.connected), FER_OK);
+    harness_run_until(trio.loop, &trio.accepted);
+    harness_run_until(trio.loop, &trio.connected.calls);
+    assert_int_equal(trio.connected.status, FER_OK);
+    assert_int_equal(fer_handle_fileno(trio.client, &after), FER_OK);
+    assert_int_equal(after, fd);
+    /* One that was never used gives its descriptor back. */
+    assert_int_equal(fer_tcp_new(trio.loop, FER_INET_IPV4, &never), FER_OK);
+    fer_handle_unref(never);
+    assert_int_equal(none.calls, 0);
+    trio_end(&trio);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(bytes_go_both_ways),
         HARNESS_TEST(bytes_go_both_ways_on_ipv6),
         HARNESS_TEST(options_reach_the_socket),
         HARNESS_TEST(the_blocking_mode_is_for_others),
+        HARNESS_TEST(a_socket_made_with_its_family),
         HARNESS_TEST(nobody_listens),
         HARNESS_TEST(close_cancels_a_connect),
         HARNESS_TEST(bad_arguments),

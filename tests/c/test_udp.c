@@ -1,8 +1,11 @@
 /* UDP sockets: bind, send, receive, connect, options, bad input. */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "fixture.h"
 
@@ -197,7 +200,8 @@ static void bad_arguments(void **state) {
     (void)state;
     duo_bind(&both);
     assert_int_equal(fer_pipe_new(both.loop, 0, &pipe), FER_OK);
-    assert_int_equal(fer_udp_new(both.loop, 1, &other), FER_EINVAL);
+    assert_int_equal(fer_udp_new(both.loop, 3, &other), FER_EINVAL);
+    assert_int_equal(fer_udp_new(both.loop, 4, &other), FER_EINVAL);
     assert_int_equal(fer_udp_new(both.loop, 0, &other), FER_OK);
     assert_int_equal(fer_handle_kind(other), FER_KIND_UDP);
     assert_int_equal(fer_udp_bind(pipe, "127.0.0.1", 0, 0), FER_EKIND);
@@ -240,6 +244,64 @@ static void close_tells_every_send(void **state) {
     duo_end(&both);
 }
 
+static int has_ipv6(void) {
+    const int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in6 self = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    const int bound = fd >= 0 && bind(fd, (struct sockaddr *)&self, sizeof self) == 0;
+    if (fd >= 0)
+        close(fd);
+    return bound;
+}
+
+/* Receiving binds it to any address of its family. */
+static void a_socket_made_with_its_family(void **state) {
+    static const struct {
+        uint32_t family;
+        const char *any;
+        const char *other;
+        const char *here;
+    } families[] = {{FER_INET_IPV4, "0.0.0.0", "::1", "127.0.0.1"},
+                    {FER_INET_IPV6, "::", "127.0.0.1", "::1"}};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        fer_handle *receiver = NULL;
+        fer_handle *sender = NULL;
+        fer_bytes part = piece("x", 1);
+        char host[FER_HOST_MAX];
+        uint16_t port = 0;
+        fer_fd fd = -1;
+        fer_fd after = -1;
+        fer_loop *loop = NULL;
+        post mail = {0};
+        if (families[i].family == FER_INET_IPV6 && !has_ipv6())
+            continue;
+        assert_int_equal(fer_loop_new(&loop), FER_OK);
+        assert_int_equal(fer_udp_new(loop, families[i].family, &receiver), FER_OK);
+        assert_int_equal(fer_handle_fileno(receiver, &fd), FER_OK);
+        assert_int_equal(fer_udp_set_ttl(receiver, 3), FER_OK);
+        assert_int_equal(fer_udp_open(receiver, fd), FER_EISCONN);
+        assert_int_not_equal(fer_udp_bind(receiver, families[i].other, 0, 0), FER_OK);
+        if (families[i].family == FER_INET_IPV4)
+            assert_int_equal(fer_udp_bind(receiver, "::1", 0, 0), FER_EAFNOSUPPORT);
+        assert_int_equal(fer_udp_receive_start(receiver, on_datagram, &mail, on_finalized), FER_OK);
+        assert_int_equal(fer_inet_getsockname(receiver, host, &port), FER_OK);
+        assert_string_equal(host, families[i].any);
+        assert_int_equal(fer_udp_bind(receiver, families[i].here, 0, 0), FER_EINVAL);
+        assert_int_equal(fer_handle_fileno(receiver, &after), FER_OK);
+        assert_int_equal(after, fd);
+        assert_int_equal(fer_udp_new(loop, families[i].family, &sender), FER_OK);
+        assert_int_equal(fer_udp_send(sender, &part, 1, families[i].here, port, NULL, NULL),
+                         FER_OK);
+        run_until_count(loop, &mail.count, 1);
+        assert_string_equal(mail.host, families[i].here);
+        assert_int_equal(fer_handle_close(receiver, NULL, NULL), FER_OK);
+        fer_handle_unref(receiver);
+        fer_handle_unref(sender);
+        end_loop(loop);
+        assert_int_equal(mail.finalized.calls, 1);
+    }
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(datagrams_arrive_whole),
@@ -247,6 +309,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(what_nobody_takes_is_told),
         HARNESS_TEST(receiving_stops_inside_the_callback),
         HARNESS_TEST(a_descriptor_goes_in_and_out),
+        HARNESS_TEST(a_socket_made_with_its_family),
         HARNESS_TEST(bad_arguments),
         HARNESS_TEST(close_tells_every_send),
     };

@@ -199,6 +199,37 @@ test('how far datagrams go', isolated(async () => {
   await close(a, b, everybody);
 }));
 
+test('a socket made with its family, and what waits for the kernel', isolated(async () => {
+  for (const Class of [UDP, TCP]) {
+    assert.throws(() => new Class().getsockname(), { code: 'EBADF' });
+    const socket = new Class({ family: 'IPv4' });
+    assert.deepEqual(socket.getsockname(), { address: '0.0.0.0', port: 0, family: 'IPv4' });
+    const fd = socket.fileno();
+    socket.sendBufferSize = 50_000;
+    assert.throws(() => socket.bind('::1', 0), { code: 'EAFNOSUPPORT' });
+    assert.throws(() => socket.open(fd), { code: 'EISCONN' });
+    socket.bind(HOST, 0);
+    assert.equal(socket.fileno(), fd);
+    const closed = once(socket, 'close');
+    if (Class === UDP) socket.close();
+    else socket.destroy();
+    await closed;
+    for (const family of ['ipv4', 4, null, '']) {
+      assert.throws(() => new Class({ family }), { code: 'ERR_INVALID_ARG_VALUE' });
+    }
+    assert.throws(() => new Class(7), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  const udp = new UDP({ family: 'IPv4' }).startReceiving();
+  udp.setBroadcast();
+  assert.deepEqual([udp.sendQueueSize, udp.sendQueueCount], [0, 0]);
+  const came = once(udp, 'message');
+  udp.send('x', udp.getsockname().port);
+  assert.equal(String((await came)[0]), 'x');
+  assert.deepEqual([udp.sendQueueSize, udp.sendQueueCount], [0, 0]);
+  await close(udp);
+  assert.deepEqual([udp.sendQueueSize, udp.sendQueueCount], [0, 0]);
+}));
+
 test('options that a UDP refuses', isolated(async () => {
   const { a, b } = pair();
   const fresh = new UDP();

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import errno as platform_errno
 import gc
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -19,7 +21,7 @@ from typing import Any
 
 import ferrule
 import pytest
-from ferrule import errno, error
+from ferrule import errno, error, sync
 from support import run_child
 
 PROGRAM = Path(__file__).with_name("pyuv_program.py")
@@ -396,14 +398,152 @@ def test_a_broadcast_has_a_name(loop: ferrule.Loop) -> None:
 # --- Errors ----------------------------------------------------------------------------------------------------
 
 
-def test_errors_are_those_of_pyuv_and_of_the_system() -> None:
-    for name in "Handle HandleClosed Stream Pipe TCP UDP Timer Async Thread".split():
-        assert issubclass(getattr(error, name + "Error"), error.UVError), name
-    assert issubclass(error.UVError, OSError)
+def test_the_family_of_errors_is_that_of_pyuv() -> None:
+    family = {
+        error.HandleError: error.UVError,
+        error.ThreadError: error.UVError,
+        error.HandleClosedError: error.HandleError,
+        error.StreamError: error.HandleError,
+        error.PipeError: error.StreamError,
+        error.TCPError: error.StreamError,
+        error.UDPError: error.HandleError,
+        error.TimerError: error.HandleError,
+        error.AsyncError: error.HandleError,
+    }
+    for kind, parent in family.items():
+        assert kind.__base__ is parent and issubclass(kind, OSError)
+        with pytest.raises(parent):
+            raise kind(errno.UV_EINVAL, "detail")
     failure = error.from_status(errno.UV_ECONNREFUSED, "detail")
     assert failure.args == (errno.FER_ECONNREFUSED, failure.strerror)
     assert failure.errno == platform_errno.ECONNREFUSED
     assert errno.strerror(failure.args[0]) in failure.args[1]
+
+
+def stream_calls(make: Callable[[ferrule.Loop], Any]) -> list[tuple[Callable[[Any], object], int]]:
+    """Calls that fail on a stream which is not connected, and how."""
+    return [
+        (lambda stream: stream.start_read(print), errno.UV_ENOTCONN),
+        (lambda stream: stream.write(b"x"), errno.UV_ENOTCONN),
+        (lambda stream: stream.write(b"x", print), errno.UV_ENOTCONN),
+        (lambda stream: stream.try_write(b"x"), errno.UV_ENOTCONN),
+        (lambda stream: stream.shutdown(), errno.UV_ENOTCONN),
+        (lambda stream: stream.listen(print), errno.UV_EDESTADDRREQ),
+        (lambda stream: stream.accept(make(stream.loop)), errno.UV_EINVAL),
+        (lambda stream: stream.open(0x7FFFFFF), errno.UV_EBADF),
+        (lambda stream: stream.fileno(), errno.UV_EBADF),
+        (lambda stream: stream.getsockname(), errno.UV_EBADF),
+        (lambda stream: stream.getpeername(), errno.UV_EBADF),
+        (lambda stream: stream.send_buffer_size, errno.UV_EBADF),
+        (lambda stream: setattr(stream, "receive_buffer_size", 1), errno.UV_EBADF),
+        (lambda stream: stream.set_blocking(True), errno.UV_EBADF),
+        (lambda stream: stream.detach(), errno.UV_EBADF),
+    ]
+
+
+WRONG_CALLS: list[tuple[type[Any], type[error.HandleError], list[tuple[Callable[[Any], object], int]]]] = [
+    (
+        ferrule.Pipe,
+        error.PipeError,
+        [
+            *stream_calls(ferrule.Pipe),
+            (lambda pipe: pipe.bind("/nowhere/at/all"), errno.UV_ENOENT),
+            (lambda pipe: pipe.connect("", print), errno.UV_EINVAL),
+            (lambda pipe: pipe.start_read2(print), errno.UV_EINVAL),
+            (lambda pipe: pipe.write(b"x", None, pipe), errno.UV_EINVAL),
+            (lambda pipe: pipe.pending_instances(0), errno.UV_EINVAL),
+            (lambda pipe: pipe.accept_fd(), errno.UV_EINVAL),
+            (lambda pipe: pipe.peer_credentials(), errno.UV_ENOTCONN),
+        ],
+    ),
+    (
+        ferrule.TCP,
+        error.TCPError,
+        [
+            *stream_calls(ferrule.TCP),
+            (lambda tcp: tcp.bind(("no address", 0)), errno.FER_EADDRESS),
+            (lambda tcp: tcp.bind(("192.0.2.1", 0)), errno.UV_EADDRNOTAVAIL),
+            (lambda tcp: tcp.connect(("no address", 0), print), errno.FER_EADDRESS),
+        ],
+    ),
+    (
+        ferrule.UDP,
+        error.UDPError,
+        [
+            (lambda udp: udp.send(None, b"x"), errno.UV_EDESTADDRREQ),
+            (lambda udp: udp.try_send(None, b"x"), errno.UV_EDESTADDRREQ),
+            (lambda udp: udp.send(("no address", 9), b"x", print), errno.FER_EADDRESS),
+            (lambda udp: udp.bind(("192.0.2.1", 0)), errno.UV_EADDRNOTAVAIL),
+            (lambda udp: udp.disconnect(), errno.UV_ENOTCONN),
+            (lambda udp: udp.set_ttl(1), errno.UV_EBADF),
+            (lambda udp: udp.set_membership("224.0.0.1", ferrule.UV_JOIN_GROUP), errno.UV_EBADF),
+            (lambda udp: udp.getsockname(), errno.UV_EBADF),
+            (lambda udp: udp.open(0x7FFFFFF), errno.UV_EBADF),
+            (lambda udp: udp.fileno(), errno.UV_EBADF),
+        ],
+    ),
+    (ferrule.Timer, error.TimerError, [(lambda timer: timer.again(), errno.UV_EINVAL)]),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "calls"), WRONG_CALLS, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_which_error_is_raised_where(loop: ferrule.Loop, make: Any, kind: Any, calls: Any) -> None:
+    """As in pyuv: the class is that of the handle; a closed handle has one of its own."""
+    handle = make(loop)
+    for call, status in calls:
+        with pytest.raises(kind) as caught:
+            call(handle)
+        assert caught.value.args[0] == status == caught.value.code
+        assert type(error.from_status(status)) in (*type(caught.value).__mro__, error.Error)
+        for other in (pickle.loads(pickle.dumps(caught.value)), copy.copy(caught.value)):
+            assert type(other) is type(caught.value) and other.args == caught.value.args
+    handle.close()
+    for call, _ in calls:
+        with pytest.raises(error.HandleClosedError) as caught:
+            call(handle)
+        assert type(caught.value) is error.HandleClosedError and isinstance(caught.value, ValueError)
+    loop.run()
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (ferrule.Pipe, error.PipeError),
+        (ferrule.TCP, error.TCPError),
+        (ferrule.UDP, error.UDPError),
+        (ferrule.Timer, error.TimerError),
+        (ferrule.Async, error.AsyncError),
+    ],
+)
+def test_which_error_another_thread_gets(loop: ferrule.Loop, make: Any, kind: Any) -> None:
+    handle = make(loop)
+    caught: list[BaseException] = []
+
+    def elsewhere() -> None:
+        for call in (handle.close, lambda: setattr(handle, "ref", False)):
+            with pytest.raises(error.ThreadError) as raised:
+                call()
+            caught.append(raised.value)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert [isinstance(failure, kind) for failure in caught] == [True, True]
+    assert not handle.closed
+
+
+def test_what_is_no_handle_has_no_error_of_handles(address: str) -> None:
+    one, other = sync.pair()
+    one.abort()
+    other.abort()
+    with ferrule.Loop() as loop:
+        pass
+    for call in (lambda: one.send(b"x"), loop.stop):
+        with pytest.raises(error.ClosedError) as caught:
+            call()
+        assert not isinstance(caught.value, error.HandleError)
 
 
 def test_python_is_not_needed_for_a_timer_that_ends_with_the_interpreter() -> None:

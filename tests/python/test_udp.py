@@ -10,9 +10,10 @@ from typing import Any
 
 import ferrule
 import pytest
+from ferrule import errno, error
 from ferrule.errno import FER_ECANCELED, FER_ECONNREFUSED
 from handles import run_until, status_of
-from support import Child
+from support import Child, run_child
 from test_tcp import has_ipv6, option
 
 HERE = ("127.0.0.1", 0)
@@ -480,3 +481,117 @@ def test_dropped_without_close() -> None:
             del udp
             gc.collect()
         loop.run()
+
+
+# --- The family, and what waits --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [ferrule.TCP, ferrule.UDP])
+def test_a_socket_made_with_its_family(loop: ferrule.Loop, make: Any) -> None:
+    """It is there with the handle: its options are, too. Otherwise an address tells the family."""
+    kind = error.TCPError if make is ferrule.TCP else error.UDPError
+    with pytest.raises(kind) as raised:
+        make(loop).family  # noqa: B018
+    assert raised.value.code == errno.FER_EBADF
+    later = make(loop, socket.AF_UNSPEC)
+    later.bind(HERE)
+    assert later.family is socket.AF_INET
+    families = [(socket.AF_INET, "0.0.0.0", "127.0.0.1", "::1")]
+    if has_ipv6():
+        families.append((socket.AF_INET6, "::", "::1", "127.0.0.1"))
+    for family, anywhere, here, elsewhere in families:
+        at_once = make(loop, family)
+        fd = at_once.fileno()
+        assert at_once.family is family and at_once.getsockname() == (anywhere, 0)
+        at_once.send_buffer_size = 50_000
+        with pytest.raises(kind):
+            at_once.bind((elsewhere, 0))
+        with pytest.raises(kind):
+            at_once.open(fd)
+        at_once.bind((here, 0))
+        assert at_once.fileno() == fd and at_once.getsockname()[0] == here
+        with make(loop, family).to_socket() as made:
+            assert made.family is family
+    for wrong, expected in (
+        ("AF_INET", TypeError),
+        (None, TypeError),
+        (socket.AF_UNIX, ValueError),
+        (-1, ValueError),
+    ):
+        with pytest.raises(expected):
+            make(loop, wrong)
+
+
+def test_a_connection_of_a_socket_made_with_its_family(loop: ferrule.Loop) -> None:
+    listener = ferrule.TCP(loop, socket.AF_INET)
+    listener.bind(HERE)
+    served = ferrule.TCP(loop)
+    listener.listen(lambda listener, failure: listener.accept(served))
+    client = ferrule.TCP(loop, socket.AF_INET)
+    client.nodelay(True)
+    ends: list[int | None] = []
+    client.connect(listener.getsockname(), lambda tcp, failure: ends.append(failure))
+    run_until(loop, lambda: ends and served.readable)
+    assert ends == [None] and served.family is socket.AF_INET
+    with pytest.raises(error.TCPError):
+        listener.accept(ferrule.TCP(loop, socket.AF_INET))
+    with client.to_socket() as made:
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_no_descriptor_for_a_socket_with_a_family() -> None:
+    code = """
+        import resource, socket
+        import ferrule
+
+        loop = ferrule.Loop()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+        for kind, make in ((ferrule.error.TCPError, ferrule.TCP), (ferrule.error.UDPError, ferrule.UDP)):
+            try:
+                make(loop, socket.AF_INET)
+            except kind as failure:
+                print(failure.status)
+        try:
+            ferrule.Pipe.pair(loop)
+        except ferrule.error.PipeError as failure:
+            print(failure.status)
+        loop.close()
+    """
+    status, output, errors = run_child(code)
+    assert (status, output.split()) == (0, ["FER_EMFILE"] * 3), errors
+
+
+def test_what_waits_for_the_kernel(loop: ferrule.Loop) -> None:
+    one, other = bound(loop), bound(loop)
+    assert (one.send_queue_size, one.send_queue_count) == (0, 0)
+    one.connect(other.getsockname())
+    # The loopback takes everything. A datagram socket of the Unix domain, in the place of this one, is full until
+    # its reader reads.
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ends[0].setblocking(False)
+    os.dup2(ends[0].fileno(), one.fileno(), inheritable=False)
+    ends[0].close()
+    told: list[int | None] = []
+    sent = 0
+    while not one.send_queue_count:
+        one.send(None, b"12345", lambda udp, failure: told.append(failure))
+        sent += 1
+    assert (one.send_queue_size, one.send_queue_count) == (5, 1)
+    one.send(None, [b"123", b"45678"])
+    one.send(None, b"")
+    assert (one.send_queue_size, one.send_queue_count) == (13, 3)
+    with pytest.raises(error.WouldBlockError) as raised:
+        one.try_send(None, b"x")
+    assert isinstance(raised.value, error.UDPError)
+    received = [ends[1].recv(100) for _ in range(sent - 1)]
+    run_until(loop, lambda: not one.send_queue_count and len(told) == sent)
+    assert (one.send_queue_size, told) == (0, [None] * sent)
+    received += [ends[1].recv(100) for _ in range(3)]
+    assert received == [b"12345"] * sent + [b"12345678", b""]
+    while not one.send_queue_count:
+        one.send(None, b"12345", lambda udp, failure: told.append(failure))
+    one.close()
+    assert (one.send_queue_size, one.send_queue_count) == (0, 0)
+    loop.run()
+    assert told[-1] == FER_ECANCELED
+    ends[1].close()

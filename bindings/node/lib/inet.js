@@ -2,12 +2,24 @@
 
 /** What TCP and UDP sockets have in common. */
 
-const { check } = require('./errors.js');
+const { check, codedError } = require('./errors.js');
 const { handleOf } = require('./handle.js');
 const { checkBoolean, checkHost, checkOptions, checkPort } = require('./options.js');
 
 const IPV6_ONLY = 1;
 const REUSE_PORT = 2;
+
+/** Flags of the addon by the families that Node has. */
+const FAMILIES = new Map([[undefined, 0], ['IPv4', 1], ['IPv6', 2]]);
+
+/** The family of a socket that is made at once, as the addon takes it. */
+function checkFamily(family) {
+  const flags = FAMILIES.get(family);
+  if (flags === undefined) {
+    throw codedError(TypeError, 'ERR_INVALID_ARG_VALUE', `options.family must be 'IPv4' or 'IPv6', not ${String(family)}`);
+  }
+  return flags;
+}
 
 /** An address as Node has them. */
 function inetAddress(address, port) {
@@ -34,4 +46,4 @@ function nameOfInet(object, Class, peer) {
   return inetAddress(...name);
 }
 
-module.exports = { bindInet, inetAddress, inetText, nameOfInet };
+module.exports = { bindInet, checkFamily, inetAddress, inetText, nameOfInet };

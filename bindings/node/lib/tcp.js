@@ -3,7 +3,7 @@
 const native = require('./native.js');
 const { check } = require('./errors.js');
 const { LARGEST, handleOf } = require('./handle.js');
-const { bindInet, inetText, nameOfInet } = require('./inet.js');
+const { bindInet, checkFamily, inetText, nameOfInet } = require('./inet.js');
 const { checkBoolean, checkHost, checkInteger, checkOptions, checkPort } = require('./options.js');
 const { Stream, connectStream, openedStream } = require('./stream.js');
 
@@ -14,11 +14,14 @@ const { Stream, connectStream, openedStream } = require('./stream.js');
  * the connection. Hosts are literal addresses: names are not looked up. 'close' comes once, at the end.
  */
 class TCP extends Stream {
-  /** @param {import('node:stream').DuplexOptions} [options] of the stream; allowHalfOpen is false unless given */
+  /**
+   * @param {import('node:stream').DuplexOptions & { family?: 'IPv4' | 'IPv6' }} [options] of the stream; allowHalfOpen is
+   *   false unless given. With a family the socket is made at once, not when an address tells it
+   */
   constructor(options) {
-    const given = checkOptions(options);
+    const { family, ...given } = checkOptions(options);
     const handle = new native.TCP();
-    check(handle.init(), 'tcp');
+    check(handle.init(checkFamily(family)), 'tcp');
     super(handle, given);
   }
 

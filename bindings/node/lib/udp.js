@@ -5,7 +5,7 @@ const native = require('./native.js');
 const { check, status, statusError } = require('./errors.js');
 const { forAddon } = require('./bytes.js');
 const { LARGEST, forward, handleOf, own, whenUnused, withHandle } = require('./handle.js');
-const { bindInet, inetAddress, inetText, nameOfInet } = require('./inet.js');
+const { bindInet, checkFamily, inetAddress, inetText, nameOfInet } = require('./inet.js');
 const { toDgram } = require('./objects.js');
 const { checkBoolean, checkFunction, checkHost, checkInteger, checkOptions, checkPort } = require('./options.js');
 
@@ -24,11 +24,13 @@ class UDP extends withHandle(EventEmitter) {
   #sends = new Map();
   #last = 0;
 
-  constructor() {
+  /** @param {{ family?: 'IPv4' | 'IPv6' }} [options] with a family the socket is made at once, not when an address tells it */
+  constructor(options) {
+    const flags = checkFamily(checkOptions(options).family);
     super();
     this.#handle = new native.UDP();
     own(this, this.#handle);
-    check(this.#handle.init(), 'udp');
+    check(this.#handle.init(flags), 'udp');
   }
 
   static {
@@ -214,6 +216,16 @@ class UDP extends withHandle(EventEmitter) {
   setBroadcast(on) {
     check(handleOf(this, native.UDP).setBroadcast(checkBoolean(on, 'on', true)), 'setBroadcast');
     return this;
+  }
+
+  /** How many bytes are in datagrams that wait for the kernel. */
+  get sendQueueSize() {
+    return handleOf(this, native.UDP).sendQueueSize();
+  }
+
+  /** How many datagrams wait for the kernel. */
+  get sendQueueCount() {
+    return handleOf(this, native.UDP).sendQueueCount();
   }
 
   /** The address that it is bound to. @returns {{ address: string, port: number, family: 'IPv4' | 'IPv6' }} */

@@ -9,8 +9,10 @@
 
 napi_value fer_node_inet_init_with(napi_env env, napi_callback_info info, fer_node_kind kind,
                                    fer_node_inet_new make) {
-    fer_node_object *object = fer_node_this(env, info, kind, 0, NULL);
-    if (object == NULL) {
+    napi_value argv[1];
+    int32_t flags = 0;
+    fer_node_object *object = fer_node_this(env, info, kind, 1, argv);
+    if (object == NULL || !fer_node_get_int(env, argv[0], &flags)) {
         return NULL;
     }
     if (object->handle != NULL) {
@@ -19,9 +21,9 @@ napi_value fer_node_inet_init_with(napi_env env, napi_callback_info info, fer_no
     fer_loop *loop = NULL;
     fer_status status = fer_node_env_loop(object->state, &loop);
     if (status == FER_OK) {
-        status = make(loop, 0, &object->handle);
+        status = make(loop, (uint32_t)flags, &object->handle);
     }
-    return fer_node_status(env, status);
+    return flags != 0 ? fer_node_opened(env, object, status) : fer_node_status(env, status);
 }
 
 napi_value fer_node_inet_bind_with(napi_env env, napi_callback_info info, fer_node_kind kind,

@@ -22,7 +22,7 @@ typedef fer_status (*fer_node_inet_bind)(fer_handle *handle, const char *host, u
 /** fer_tcp_open() or fer_udp_open(). */
 typedef fer_status (*fer_node_inet_open)(fer_handle *handle, fer_fd fd);
 
-/** The body of init(): make the handle. */
+/** The body of init(flags): make the handle, with a family also its socket. */
 napi_value fer_node_inet_init_with(napi_env env, napi_callback_info info, fer_node_kind kind,
                                    fer_node_inet_new make);
 /** The body of bind(host, port, flags). */

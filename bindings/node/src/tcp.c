@@ -14,7 +14,7 @@ static napi_value tcp_new(napi_env env, napi_callback_info info) {
     return fer_node_object_new(env, info, FER_NODE_TCP);
 }
 
-/** init(): make the handle. */
+/** init(flags): make the handle, with a family also its socket. */
 static napi_value tcp_init(napi_env env, napi_callback_info info) {
     return fer_node_inet_init_with(env, info, FER_NODE_TCP, fer_tcp_new);
 }

@@ -72,7 +72,7 @@ static napi_value udp_new(napi_env env, napi_callback_info info) {
     return fer_node_object_new(env, info, FER_NODE_UDP);
 }
 
-/** init(): make the handle. */
+/** init(flags): make the handle, with a family also its socket. */
 static napi_value udp_init(napi_env env, napi_callback_info info) {
     return fer_node_inet_init_with(env, info, FER_NODE_UDP, fer_udp_new);
 }
@@ -174,6 +174,24 @@ static napi_value udp_try_send(napi_env env, napi_callback_info info) {
     fer_node_bytes_done(&bytes);
     free(host);
     return fer_node_opened(env, udp, status);
+}
+
+/** sendQueueSize(): in bytes. */
+static napi_value udp_send_queue_size(napi_env env, napi_callback_info info) {
+    fer_node_object *udp = fer_node_this(env, info, FER_NODE_UDP, 0, NULL);
+    if (udp == NULL) {
+        return NULL;
+    }
+    return fer_node_number(env, (double)fer_udp_send_queue_size(udp->handle));
+}
+
+/** sendQueueCount(): in datagrams. */
+static napi_value udp_send_queue_count(napi_env env, napi_callback_info info) {
+    fer_node_object *udp = fer_node_this(env, info, FER_NODE_UDP, 0, NULL);
+    if (udp == NULL) {
+        return NULL;
+    }
+    return fer_node_number(env, (double)fer_udp_send_queue_count(udp->handle));
 }
 
 /** receiveStart(): then udpDatagram(0, buffer, host, port, flags), or udpDatagram(status, detail). */
@@ -283,6 +301,8 @@ napi_status fer_node_udp_init(napi_env env, napi_value exports) {
         FER_NODE_METHOD("name", fer_node_inet_name),
         FER_NODE_METHOD("send", udp_send_data),
         FER_NODE_METHOD("trySend", udp_try_send),
+        FER_NODE_METHOD("sendQueueSize", udp_send_queue_size),
+        FER_NODE_METHOD("sendQueueCount", udp_send_queue_count),
         FER_NODE_METHOD("receiveStart", udp_receive_start),
         FER_NODE_METHOD("receiveStop", udp_receive_stop),
         FER_NODE_METHOD("setMembership", udp_set_membership),

@@ -1,12 +1,20 @@
 """Exceptions: one class for each status that programs tell apart.
 
 Each is an ``Error``, which is an ``OSError``, and also the built-in exception that means the same, so that
-``except ConnectionResetError`` works as it does for sockets.
+``except ConnectionResetError`` works as it does for sockets. What a call on a handle raises is also of the class for its
+kind, as in pyuv: a ``PipeError``, a ``TCPError`` and so on.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from . import _ferrule
+
+# Kinds of handles, beside those of the library: as the wrapper of C has them, too.
+NO_HANDLE = -1
+TIMER = -2
+ASYNC = -3
 
 
 class Error(OSError):
@@ -37,7 +45,7 @@ class Error(OSError):
     def __str__(self) -> str:
         return f"[{self.status}] {self.strerror}"
 
-    def __reduce__(self) -> tuple[type[Error], tuple[int, str]]:
+    def __reduce__(self) -> Any:
         return type(self), (self.code, self._detail)
 
 
@@ -181,25 +189,96 @@ _CLASSES: dict[int, type[Error]] = {
 }
 
 
-def from_status(code: int, detail: str = "") -> Error:
+def from_status(code: int, detail: str = "", kind: int = NO_HANDLE) -> Error:
     """The exception for a status that a callback was given.
 
     code: the number of the status.
     detail: what was wrong in this case; may be empty.
+    kind: of the handle that it is about, such as ``UV_NAMED_PIPE``: then it is a ``PipeError``, too.
     Source: none.
     """
-    return _CLASSES.get(code, Error)(code, detail)
+    if kind == NO_HANDLE:
+        return _CLASSES.get(code, Error)(code, detail)
+    found = _handle_classes.get((kind, code))
+    if found is None:
+        found = _handle_classes[kind, code] = _handle_class(kind, code)
+    return found(code, detail)
 
 
-# The names that pyuv has for these.
+def of_kind(failure: Error, kind: int) -> Error:
+    """The same failure, as one of a handle of this kind.
+
+    failure: as a call raised it that knew nothing of the handle.
+    kind: as for ``from_status()``.
+    Source: none.
+    """
+    return from_status(failure.code, failure._detail, kind)
+
+
+# --- The names that pyuv has: by the handle that it is about -------------------------------------------------------
+
 UVError = Error
-HandleError = Error
-HandleClosedError = ClosedError
-StreamError = Error
-PipeError = Error
-TCPError = Error
-UDPError = Error
-TimerError = Error
-AsyncError = Error
+
+
+class HandleError(Error):
+    """A call on a pipe, a socket, a timer or a wake-up failed."""
+
+
+class HandleClosedError(HandleError, ClosedError):
+    """``FER_ECLOSED`` of one of these."""
+
+
+class StreamError(HandleError):
+    """A call on a pipe or a TCP socket failed."""
+
+
+class PipeError(StreamError):
+    """A call on a ``Pipe`` failed."""
+
+
+class TCPError(StreamError):
+    """A call on a ``TCP`` failed."""
+
+
+class UDPError(HandleError):
+    """A call on a ``UDP`` failed."""
+
+
+class TimerError(HandleError):
+    """A call on a ``Timer`` failed."""
+
+
+class AsyncError(HandleError):
+    """A call on an ``Async`` failed."""
+
+
+_KINDS: dict[int, type[HandleError]] = {
+    _ferrule.FER_KIND_PIPE: PipeError,
+    _ferrule.FER_KIND_TCP: TCPError,
+    _ferrule.FER_KIND_UDP: UDPError,
+    TIMER: TimerError,
+    ASYNC: AsyncError,
+}
+
+# By kind and status, made when they are first needed: all of them would be some hundred.
+_handle_classes: dict[tuple[int, int], type[Error]] = {}
+
+
+def _handle_class(kind: int, code: int) -> type[Error]:
+    """What is both: such as a PipeError and a ResetError."""
+    handle = _KINDS.get(kind, HandleError)
+    status = _CLASSES.get(code)
+    if status is None:
+        return handle
+    if status is ClosedError:
+        return HandleClosedError
+
+    def reduce(self: Error) -> Any:
+        return from_status, (self.code, self._detail, kind)
+
+    name = handle.__name__.replace("Error", "") + status.__name__
+    members = {"__doc__": status.__doc__, "__module__": __name__, "__reduce__": reduce}
+    return type(name, (handle, status), members)
+
 
 _ferrule.ferpy_set_error_factory(from_status)

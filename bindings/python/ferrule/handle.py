@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
+from . import error
 from ._weak import Requests
 from .loop import Loop
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+T = TypeVar("T")
 
 
 class Handle:
@@ -152,6 +156,16 @@ class Handle:
 
     def __repr__(self) -> str:
         return f"<ferrule.{type(self).__name__} {'closed' if self.closed else 'open'} at {id(self):#x}>"
+
+
+def make(kind: int, function: Callable[..., T], *arguments: Any) -> T:
+    """Call what makes a handle. What fails in the system is an error of that kind of handle."""
+    try:
+        return function(*arguments)
+    except error.ClosedError:
+        raise  # The loop.
+    except error.Error as failure:
+        raise error.of_kind(failure, kind) from None
 
 
 def check_loop(loop: Any) -> None:

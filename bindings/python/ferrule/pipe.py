@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Callable, Union
 from . import _access, _ferrule
 from ._access import Credentials
 from ._weak import weak_method
-from .handle import check_loop, require_callable
+from .handle import check_loop, make, require_callable
 from .io_handle import IOHandle
 from .loop import Loop
 from .stream import Stream
@@ -33,7 +33,7 @@ class Pipe(Stream):
 
     def __init__(self, loop: Loop, ipc: bool = False) -> None:
         check_loop(loop)
-        self._own(loop, _ferrule.fer_pipe_new(loop._c, _flags(ipc)))
+        self._own(loop, make(_ferrule.FER_KIND_PIPE, _ferrule.fer_pipe_new, loop._c, _flags(ipc)))
 
     @classmethod
     def pair(cls, loop: Loop, ipc: bool = False) -> tuple[Self, Self]:
@@ -47,7 +47,8 @@ class Pipe(Stream):
         """
         check_loop(loop)
         one, other = cls.__new__(cls), cls.__new__(cls)
-        for pipe, c in zip((one, other), _ferrule.fer_pipe_pair(loop._c, _flags(ipc))):
+        ends = make(_ferrule.FER_KIND_PIPE, _ferrule.fer_pipe_pair, loop._c, _flags(ipc))
+        for pipe, c in zip((one, other), ends):
             pipe._own(loop, c)
         return one, other
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Callable
 
 from . import _ferrule, _inet, error
-from .handle import check_loop, require_callable
+from .handle import check_loop, make, require_callable
 from .loop import Loop
 from .stream import Stream
 
@@ -22,17 +23,19 @@ class TCP(Stream):
     """A TCP socket: a listener, or a stream of bytes.
 
     loop: where its callbacks run.
+    family: ``AF_INET`` or ``AF_INET6``: make the socket at once. ``AF_UNSPEC``: when an address tells its family.
 
     Addresses are tuples ``(host, port)`` with a literal IPv4 or IPv6 address, such as ``("::1", 80)``; names
     are not looked up.
 
+    Raises TypeError and ValueError for what is no family; Error FER_EAFNOSUPPORT, FER_EMFILE.
     Source: ``fer_tcp_new``; pyuv ``TCP``.
     """
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, family: int = socket.AF_UNSPEC) -> None:
         check_loop(loop)
         self._early: list[Callable[[], None]] = []
-        self._own(loop, _ferrule.fer_tcp_new(loop._c, 0))
+        self._own(loop, make(_ferrule.FER_KIND_TCP, _ferrule.fer_tcp_new, loop._c, _inet.flags_of(family)))
 
     def _set(self, option: Callable[[], None]) -> None:
         """Set an option now, or as soon as there is a socket."""
@@ -93,6 +96,15 @@ class TCP(Stream):
         Source: ``fer_inet_getsockname``; pyuv ``TCP.getsockname``.
         """
         return _ferrule.fer_inet_getsockname(self._c)
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """The family of the socket: ``AF_INET`` or ``AF_INET6``.
+
+        Raises Error FER_EBADF before it is open.
+        Source: ``fer_inet_getsockname``; pyuv ``TCP.family``.
+        """
+        return _inet.family_of(self.getsockname()[0])
 
     def getpeername(self) -> tuple[str, int]:
         """The address that the socket is connected to.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import _ferrule, _time
+from . import _ferrule, _time, error
 from ._weak import weak_method
-from .handle import Handle, check_loop, require_callable
+from .handle import Handle, check_loop, make, require_callable
 from .loop import Loop
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Timer(Handle):
 
     def __init__(self, loop: Loop) -> None:
         check_loop(loop)
-        c = _ferrule.fer_timer_new(loop._c)
+        c = make(error.TIMER, _ferrule.fer_timer_new, loop._c)
         self._own(loop, c, _ferrule.ferpy_own_timer(c))
         self._held = True
         self._callback: Callable[[Any], object] | None = None

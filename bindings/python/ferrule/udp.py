@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from . import _ferrule, _inet
 from ._weak import weak_method
-from .handle import check_callable, check_loop, require_callable
+from .handle import check_callable, check_loop, make, require_callable
 from .io_handle import IOHandle
 from .loop import Loop
 
@@ -35,16 +36,18 @@ class UDP(IOHandle):
     """A UDP socket.
 
     loop: where its callbacks run.
+    family: ``AF_INET`` or ``AF_INET6``: make the socket at once. ``AF_UNSPEC``: when an address tells its family.
 
     Addresses are tuples ``(host, port)`` with a literal IPv4 or IPv6 address; names are not looked up. A
     socket that sends or receives without being bound gets a port.
 
+    Raises TypeError and ValueError for what is no family; Error FER_EAFNOSUPPORT, FER_EMFILE.
     Source: ``fer_udp_new``; pyuv ``UDP``.
     """
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, family: int = socket.AF_UNSPEC) -> None:
         check_loop(loop)
-        self._own(loop, _ferrule.fer_udp_new(loop._c, 0))
+        self._own(loop, make(_ferrule.FER_KIND_UDP, _ferrule.fer_udp_new, loop._c, _inet.flags_of(family)))
 
     def bind(self, address: tuple[str, int], flags: int = 0) -> None:
         """Bind to an address.
@@ -230,6 +233,31 @@ class UDP(IOHandle):
         Source: ``fer_inet_getsockname``; pyuv ``UDP.getsockname``.
         """
         return _ferrule.fer_inet_getsockname(self._c)
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """The family of the socket: ``AF_INET`` or ``AF_INET6``.
+
+        Raises Error FER_EBADF before it is open.
+        Source: ``fer_inet_getsockname``; pyuv ``UDP.family``.
+        """
+        return _inet.family_of(self.getsockname()[0])
+
+    @property
+    def send_queue_size(self) -> int:
+        """How many bytes are in datagrams that wait for the kernel.
+
+        Source: ``fer_udp_send_queue_size``; pyuv ``UDP.send_queue_size``.
+        """
+        return _ferrule.fer_udp_send_queue_size(self._c)
+
+    @property
+    def send_queue_count(self) -> int:
+        """How many datagrams wait for the kernel.
+
+        Source: ``fer_udp_send_queue_count``; pyuv ``UDP.send_queue_count``.
+        """
+        return _ferrule.fer_udp_send_queue_count(self._c)
 
     def getpeername(self) -> tuple[str, int]:
         """The address that the socket is connected to.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ferrule, error
-from .handle import Handle, check_callable, check_loop
+from .handle import Handle, check_callable, check_loop, make
 from .loop import Loop
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Async(Handle):
     def __init__(self, loop: Loop, callback: Callable[[Self], object] | None = None) -> None:
         check_loop(loop)
         check_callable(callback)
-        c = _ferrule.fer_timer_new(loop._c)
+        c = make(error.ASYNC, _ferrule.fer_timer_new, loop._c)
         self._own(loop, c, _ferrule.ferpy_own_timer(c))
         _ferrule.fer_timer_start(c, _NEVER, 0, _nothing)
         self._callback: Callable[[Any], object] | None = callback
@@ -54,14 +54,16 @@ class Async(Handle):
         Source: ``fer_loop_post``; pyuv ``Async.send``.
         """
         if self._ended:
-            raise error.from_status(_ferrule.FER_ECLOSED, f"{self!r} is closed")
+            raise error.from_status(_ferrule.FER_ECLOSED, f"{self!r} is closed", error.ASYNC)
         if self._sent:
             return
         self._sent = True
         try:
             self._loop.post(self._arrived)
-        except BaseException:
+        except BaseException as failure:
             self._sent = False
+            if isinstance(failure, error.Error):
+                raise error.of_kind(failure, error.ASYNC) from None
             raise
 
     def _arrived(self) -> None:
@@ -70,17 +72,24 @@ class Async(Handle):
         if self._callback is not None and not self._ended:
             self._callback(self)
 
+    def _ask(self, call: Callable[[], None]) -> None:
+        """Make a call on the timer that stands for this. Its errors are this one's."""
+        try:
+            call()
+        except error.Error as failure:
+            raise error.of_kind(failure, error.ASYNC) from None
+
     # --- What Handle asks for ------------------------------------------------------------------------------
 
     def _close(self, call: Callable[..., None]) -> None:
-        _ferrule.fer_timer_close(self._c, call)
+        self._ask(lambda: _ferrule.fer_timer_close(self._c, call))
         self._ended = True
 
     def _is_closing(self) -> bool:
         return self._ended or bool(_ferrule.fer_timer_is_closing(self._c))
 
     def _hold(self, hold: int) -> None:
-        _ferrule.fer_timer_hold_loop(self._c, hold)
+        self._ask(lambda: _ferrule.fer_timer_hold_loop(self._c, hold))
         self._held = bool(hold)
 
     def _holds(self) -> bool:

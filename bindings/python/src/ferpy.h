@@ -18,6 +18,14 @@
 /** Set the exception for `status`, with what the library says about it. */
 void ferpy_raise(fer_status status);
 
+/** The same for a status that is about a handle, with its kind: a fer_kind, or one of these. */
+void ferpy_raise_about(int kind, fer_status status);
+
+enum { FERPY_NO_HANDLE = -1, FERPY_TIMER = -2 }; /* as ferrule.error has them */
+
+/** The kind of a handle, for ferpy_raise_about(). */
+int ferpy_kind(const fer_handle *handle);
+
 /**
  * The present exception came out of a callback of `loop`: keep it for the call that runs the loop, and
  * stop that. When one is kept already, or for NULL, sys.unraisablehook is told, with `where`.

@@ -25,19 +25,27 @@ PyObject *ferpy_set_error_factory(PyObject *factory) {
     Py_RETURN_NONE;
 }
 
-static void raise_with(fer_status status, PyObject *detail) {
+static void raise_with(int kind, fer_status status, PyObject *detail) {
     if (!error_factory) {
         PyErr_SetString(PyExc_RuntimeError, fer_status_name(status));
         return;
     }
-    PyObject *error = PyObject_CallFunction(error_factory, "iO", (int)status, detail);
+    PyObject *error = PyObject_CallFunction(error_factory, "iOi", (int)status, detail, kind);
     if (error) {
         PyErr_SetObject((PyObject *)Py_TYPE(error), error);
         Py_DECREF(error);
     }
 }
 
+int ferpy_kind(const fer_handle *handle) {
+    return (int)fer_handle_kind(handle);
+}
+
 void ferpy_raise(fer_status status) {
+    ferpy_raise_about(FERPY_NO_HANDLE, status);
+}
+
+void ferpy_raise_about(int kind, fer_status status) {
     /* Read before anything that can call into the library. */
     PyObject *detail = PyUnicode_DecodeFSDefault(fer_status_detail());
 
@@ -46,7 +54,7 @@ void ferpy_raise(fer_status status) {
     }
     /* A handler that raises, such as that of Ctrl-C, comes before the news that a signal came. */
     if (status != FER_EINTR || PyErr_CheckSignals() == 0) {
-        raise_with(status, detail);
+        raise_with(kind, status, detail);
     }
     Py_DECREF(detail);
 }

@@ -26,17 +26,24 @@ FER_BEGIN_DECLS
 /** Flag of fer_tcp_bind() and fer_udp_bind(): several sockets may share the port (SO_REUSEPORT). */
 #define FER_BIND_REUSE_PORT 2u
 
+/** Flag of fer_tcp_new() and fer_udp_new(): make an IPv4 socket at once, not when an address tells its family. */
+#define FER_INET_IPV4 1u
+/** Flag of fer_tcp_new() and fer_udp_new(): the same with IPv6. */
+#define FER_INET_IPV6 2u
+
 /**
  * Make a TCP handle.
  *
  * @param loop         the loop to put it on.
- * @param flags        none yet: 0.
+ * @param flags        FER_INET_IPV4 or FER_INET_IPV6: then it has a descriptor, whose options can be set, before it is
+ *                     bound or connected; 0: neither.
  * @param[out] handle  receives the handle; NULL after an error.
  * Ownership: the caller owns one reference.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL, also for an unknown flag; FER_ENOMEM; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
- * Seed: pyuv `TCP(loop)`; uv_tcp_init.
+ * @return FER_OK; FER_EINVAL, also for an unknown flag or both; FER_EAFNOSUPPORT; FER_EMFILE; FER_ENFILE; FER_ENOMEM;
+ *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: pyuv `TCP(loop, family)`; uv_tcp_init_ex.
  */
 FER_API fer_status fer_tcp_new(fer_loop *loop, uint32_t flags, fer_handle **handle);
 

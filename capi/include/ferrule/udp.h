@@ -45,13 +45,13 @@ typedef void (*fer_udp_cb)(fer_handle *udp, fer_status status, void *user);
  * Make a UDP handle.
  *
  * @param loop         the loop to put it on.
- * @param flags        none yet: 0.
+ * @param flags        as for fer_tcp_new().
  * @param[out] handle  receives the handle; NULL after an error.
  * Ownership: the caller owns one reference.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.
- * @return FER_OK; FER_EINVAL, also for an unknown flag; FER_ENOMEM; FER_ECLOSED; FER_ETHREAD; FER_EFORK.
- * Seed: pyuv `UDP(loop)`; uv_udp_init.
+ * @return as fer_tcp_new().
+ * Seed: pyuv `UDP(loop, family)`; uv_udp_init_ex.
  */
 FER_API fer_status fer_udp_new(fer_loop *loop, uint32_t flags, fer_handle **handle);
 
@@ -140,6 +140,30 @@ FER_API fer_status fer_udp_send(fer_handle *udp, const fer_bytes *parts, size_t 
  */
 FER_API fer_status fer_udp_try_send(fer_handle *udp, const fer_bytes *parts, size_t count,
                                     const char *host, uint16_t port);
+
+/**
+ * How many bytes are in datagrams that wait for the kernel.
+ *
+ * @param udp  a UDP handle.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return bytes; 0 for NULL, a closed handle or another kind.
+ * Seed: pyuv `UDP.send_queue_size`; uv_udp_get_send_queue_size.
+ */
+FER_API size_t fer_udp_send_queue_size(const fer_handle *udp);
+
+/**
+ * How many datagrams wait for the kernel.
+ *
+ * @param udp  a UDP handle.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return how many; 0 for NULL, a closed handle or another kind.
+ * Seed: pyuv `UDP.send_queue_count`; uv_udp_get_send_queue_count.
+ */
+FER_API size_t fer_udp_send_queue_count(const fer_handle *udp);
 
 /**
  * Receive datagrams.

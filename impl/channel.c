@@ -51,6 +51,15 @@ fer__fd fer__channel_out(const fer_channel *channel) {
     return channel->fifo != NULL ? channel->fifo->io.fd : channel->io.fd;
 }
 
+/* Whether waiting for the descriptors keeps the loop alive. */
+static void hold_ios(fer_channel *channel) {
+    int hold = channel->object.holds_loop == FER_CHANNEL_HOLD_WAITING ||
+               (channel->object.holds_loop == FER_CHANNEL_HOLD_SENDING && channel->blocked);
+    fer__io_hold(&channel->io, hold);
+    if (channel->fifo != NULL)
+        fer__io_hold(&channel->fifo->io, hold);
+}
+
 /* The end of the peer shows on the FIFO that is read only when the peer has opened it. */
 static fer_status watch_fifo(fer_channel *channel) {
     uint32_t events = 0;
@@ -66,6 +75,8 @@ fer_status fer__channel_watch(fer_channel *channel) {
     int closing = channel->object.state == FER__CLOSING;
     if (channel->torn || channel->resetting || channel->io.fd == FER__NO_FD)
         return FER_OK;
+    if (channel->object.holds_loop == FER_CHANNEL_HOLD_SENDING)
+        hold_ios(channel);
     if (channel->phase == FER__CHANNEL_CONNECTING)
         return fer__io_want(&channel->io, channel->line == FER__LINE_TCP ? FER__WAIT_WRITE : 0u);
     /* Who is about to be told that it is open will most likely receive: see run(). */
@@ -248,10 +259,8 @@ void fer__channel_get_stats(const fer_channel *channel, fer_channel_stats *stats
     stats->high_water_hits = channel->high_water_hits;
 }
 
-void fer__channel_hold_loop(fer_channel *channel, int hold) {
-    channel->object.holds_loop = hold != 0;
-    fer__io_hold(&channel->io, hold);
-    if (channel->fifo != NULL)
-        fer__io_hold(&channel->fifo->io, hold);
-    fer__deadline_hold(channel->object.loop, &channel->deadline, hold);
+void fer__channel_hold_loop(fer_channel *channel, fer_channel_hold hold) {
+    channel->object.holds_loop = (uint8_t)hold;
+    hold_ios(channel);
+    fer__deadline_hold(channel->object.loop, &channel->deadline, hold == FER_CHANNEL_HOLD_WAITING);
 }

@@ -147,7 +147,7 @@ int fer__channel_is_open(const fer_channel *channel);
 
 void fer__channel_get_stats(const fer_channel *channel, fer_channel_stats *stats);
 void fer__channel_get_info(const fer_channel *channel, fer_channel_info *info);
-void fer__channel_hold_loop(fer_channel *channel, int hold);
+void fer__channel_hold_loop(fer_channel *channel, fer_channel_hold hold);
 
 /** The descriptor that it writes to. */
 fer__fd fer__channel_out(const fer_channel *channel);
@@ -203,6 +203,9 @@ void fer__channel_uncork(fer_channel *channel);
 
 /** Write what waits. Failing is noted in the channel. */
 void fer__channel_flush(fer_channel *channel);
+
+/** As fer_channel_flush(). */
+fer_status fer__channel_flush_then(fer_channel *channel, fer_sent_cb cb, void *user);
 
 /** Queue the goodbye, once. */
 void fer__channel_say_goodbye(fer_channel *channel);

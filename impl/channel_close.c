@@ -68,7 +68,7 @@ static void close_gently(fer_channel *channel) {
     channel->object.state = FER__CLOSING;
     fer__channel_say_goodbye(channel);
     /* Who waits for the end of it waits for the flush, whatever the channel did before. */
-    fer__channel_hold_loop(channel, 1);
+    fer__channel_hold_loop(channel, FER_CHANNEL_HOLD_WAITING);
     channel->deadline.expired = on_close_late;
     fer__deadline_set(channel->object.loop, &channel->deadline, channel->close_timeout_ms);
     status = fer__channel_watch(channel);

@@ -275,6 +275,24 @@ void fer__channel_uncork(fer_channel *channel) {
         fer__channel_flush(channel);
 }
 
+fer_status fer__channel_flush_then(fer_channel *channel, fer_sent_cb cb, void *user) {
+    fer__sendq *out = &channel->out;
+    fer_status status;
+    if (channel->phase != FER__CHANNEL_OPEN)
+        return fer__fail(FER_ENOTCONN, "the channel is not open yet");
+    if (channel->broken != FER_OK)
+        return fer__fail_plain(channel->broken);
+    status = fer__sendq_push(out, &channel->object.loop->pool, fer__channel_out(channel), NULL, 0,
+                             0, (void (*)(void))cb, user);
+    if (status != FER_OK)
+        return status;
+    if (channel->corked && !channel->blocked)
+        fer__channel_flush(channel);
+    if (fer__sendq_has_sent(out))
+        fer__object_due(&channel->object);
+    return FER_OK;
+}
+
 void fer__channel_say_goodbye(fer_channel *channel) {
     uint8_t bytes[FER__HEADER_MAX];
     fer__header header = {FER__FRAME_GOODBYE, 0, 0};

@@ -127,7 +127,7 @@ static void on_opened(fer_channel *channel, fer_status status, void *user) {
     if (status == FER_OK && open)
         know(server, channel);
     if (open && server->fifos != NULL && status == FER_OK)
-        fer__channel_hold_loop(channel, 1);
+        fer__channel_hold_loop(channel, FER_CHANNEL_HOLD_WAITING);
     if (status != FER_OK || !open)
         fer__object_unref(&channel->object);
     if (open)
@@ -257,7 +257,7 @@ fer_status fer__server_await(fer_server *server) {
         return status;
     }
     fer__link_append(&server->half_open, &channel->opening->link);
-    fer__channel_hold_loop(channel, server->object.holds_loop);
+    fer__channel_hold_loop(channel, (fer_channel_hold)server->object.holds_loop);
     /* A channel of a blocking server leaves its loop: the next accept looks for itself. */
     if (server->blocking == NULL) {
         fer__object_hold(&server->object);

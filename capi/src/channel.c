@@ -116,6 +116,12 @@ fer_status fer_channel_uncork(fer_channel *channel) {
     return FER_OK;
 }
 
+fer_status fer_channel_flush(fer_channel *channel, fer_sent_cb cb, void *user) {
+    FER__TRY(fer__check_channel_on_loop(channel));
+    FER__TRY(FER__REQUIRE(cb != NULL, "cb"));
+    return fer__channel_flush_then(channel, cb, user);
+}
+
 int fer_channel_is_writable(const fer_channel *channel) {
     return channel != NULL && fer__channel_is_open(channel) && channel->broken == FER_OK &&
            !channel->said_goodbye && !channel->above;
@@ -153,7 +159,9 @@ int fer_channel_is_closing(const fer_channel *channel) {
 
 fer_status fer_channel_hold_loop(fer_channel *channel, int hold) {
     FER__TRY(fer__check_channel_on_loop(channel));
-    fer__channel_hold_loop(channel, hold);
+    if (hold < FER_CHANNEL_HOLD_NEVER || hold > FER_CHANNEL_HOLD_SENDING)
+        return fer__fail(FER_EINVAL, "there is no way %d to hold a loop", hold);
+    fer__channel_hold_loop(channel, (fer_channel_hold)hold);
     return FER_OK;
 }
 

@@ -215,6 +215,10 @@ static fer_status uncork(objects *o) {
     return fer_channel_uncork(o->channel);
 }
 
+static fer_status flush(objects *o) {
+    return fer_channel_flush(o->channel, note_sent, &o->unexpected);
+}
+
 static fer_status unsent(objects *o) {
     uint64_t bytes;
     return fer_channel_unsent(o->channel, &bytes);
@@ -384,6 +388,7 @@ const call calls[] = {
     {"fer_channel_send_fds", CALL_CHANNEL, 0, send_fds},
     {"fer_channel_cork", CALL_CHANNEL, 0, cork},
     {"fer_channel_uncork", CALL_CHANNEL, 0, uncork},
+    {"fer_channel_flush", CALL_CHANNEL, 0, flush},
     {"fer_channel_unsent", CALL_CHANNEL, CLOSED | EVEN, unsent},
     {"fer_message_take", CALL_CHANNEL, 0, take_handle},
     {"fer_message_take_fd", CALL_CHANNEL, EVEN, take_fd},

@@ -291,6 +291,52 @@ async def test_what_is_corked_leaves_together(
                 call()
 
 
+async def test_flush_waits_until_the_kernel_has_all(folder: Path) -> None:
+    large = bytes(4 << 20)
+    async with two_ends("pipe", folder, inline=True) as (client, server):
+        await asyncio.wait_for(client.flush(), 10)
+        # What nobody takes makes the sender wait, in the end.
+        await client.send([large, large])
+        await client.send(large)
+        flushing = [asyncio.ensure_future(client.flush()) for _ in range(3)]
+        await until(lambda: server._paused)
+        assert not any(one.done() for one in flushing)
+        assert client.info["queued"] > 0
+        flushing[0].cancel()
+        assert await server.recv() == large + large
+        assert await server.recv() == large
+        await asyncio.gather(*flushing[1:])
+        assert flushing[0].cancelled()
+        assert client.info["queued"] == 0
+        # What is corked goes, too.
+        with client.corked():
+            await client.send(b"corked")
+            assert client.info["queued"] > 0
+            await client.flush()
+            assert client.info["queued"] == 0
+            assert await server.recv() == b"corked"
+        await client.send(large)
+        lost = asyncio.ensure_future(client.flush())
+        await asyncio.sleep(0)
+        client.abort()
+        with pytest.raises(ferrule.error.CanceledError):
+            await lost
+        with pytest.raises(ferrule.error.ClosedError):
+            await client.flush()
+
+
+async def test_flush_when_the_peer_dies(folder: Path) -> None:
+    async with two_ends("pipe", folder, inline=True) as (client, server):
+        await client.send(bytes(4 << 20))
+        lost = asyncio.ensure_future(client.flush())
+        await asyncio.sleep(0)
+        server.abort()
+        with pytest.raises((ferrule.error.PipeBrokenError, ferrule.error.ResetError)):
+            await lost
+        with pytest.raises((ferrule.error.PipeBrokenError, ferrule.error.ResetError)):
+            await client.flush()
+
+
 async def test_receiving_many(folder: Path) -> None:
     async with two_ends("pipe", folder) as (client, server):
         for number in range(10):

@@ -301,6 +301,27 @@ class Channel:
             if not self._ending:
                 self.uncork()
 
+    async def flush(self) -> None:
+        """Wait until the kernel has everything that was sent so far, also what ``cork()`` holds back.
+
+        When it is cancelled, what was sent goes on.
+
+        Raises PipeBrokenError or ResetError when the peer went away before, CanceledError when ``abort()`` was called
+        or a ``close()`` ran out of time meanwhile, ClosedError after ``close()`` or ``abort()``.
+        Source: ``fer_channel_flush``.
+        """
+        flushed: asyncio.Future[tuple[int, str]] = _embed.check(self._embedded, self).create_future()
+
+        def settle(status: int) -> None:
+            detailed = with_detail(status)
+            if not flushed.done():
+                flushed.set_result(detailed)
+
+        _ferrule.fer_channel_flush(self._c, settle)
+        status, detail = await flushed
+        if status:
+            raise error.from_status(status, detail)
+
     def _on_drain(self) -> None:
         self._writable = True
         _wake(self._senders)

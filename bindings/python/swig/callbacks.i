@@ -45,6 +45,7 @@
 %ferpy_once(fer_stream_cb, ferpy_on_stream)
 %ferpy_once(fer_handle_closed_cb, ferpy_on_handle_closed)
 %ferpy_once(fer_channel_connected_cb, ferpy_on_channel_connected)
+%ferpy_once(fer_sent_cb, ferpy_on_sent)
 %ferpy_once(fer_channel_closed_cb, ferpy_on_channel_closed)
 %ferpy_once(fer_server_closed_cb, ferpy_on_server_closed)
 %ferpy_once(fer_timer_closed_cb, ferpy_on_timer_closed)

@@ -24,6 +24,13 @@
 
 FER_BEGIN_DECLS
 
+/** When a channel keeps fer_loop_run() from returning. One that is closing does in any case. */
+typedef enum fer_channel_hold {
+    FER_CHANNEL_HOLD_NEVER = 0,
+    FER_CHANNEL_HOLD_WAITING = 1, /**< while it waits for anything; what a new channel has */
+    FER_CHANNEL_HOLD_SENDING = 2  /**< while something that was sent waits for the kernel */
+} fer_channel_hold;
+
 /** How messages look on the transport: docs/wire-format.md. */
 typedef enum fer_wire {
     FER_WIRE_NATIVE = 0, /**< typed frames with a handshake, goodbye and handles */
@@ -320,6 +327,24 @@ FER_API fer_status fer_channel_cork(fer_channel *channel);
 FER_API fer_status fer_channel_uncork(fer_channel *channel);
 
 /**
+ * Be told when the kernel has everything that was accepted so far. What fer_channel_cork() holds back is
+ * written, and what is sent afterwards is held back again.
+ *
+ * @param channel  an open channel.
+ * @param cb       one-shot. FER_OK: the kernel has all; otherwise why the channel ended before: FER_EPIPE,
+ *                 FER_ECONNRESET, FER_ECANCELED and what else ends one.
+ * @param user     passed to `cb`.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_ENOTCONN before it is open; FER_EPIPE, FER_ECONNRESET and what else ended
+ *         sending before; FER_ENOTSUP on a blocking channel; FER_ENOMEM; FER_ECLOSED; FER_ETHREAD;
+ *         FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_flush(fer_channel *channel, fer_sent_cb cb, void *user);
+
+/**
  * Whether more may be sent before waiting for drain: no longer once the queue has reached the
  * high-water mark, and again when it has fallen to half of it.
  *
@@ -393,12 +418,10 @@ FER_API fer_status fer_channel_abort(fer_channel *channel);
 FER_API int fer_channel_is_closing(const fer_channel *channel);
 
 /**
- * Choose whether the channel keeps fer_loop_run() from returning while it waits for something.
- *
- * One that is closing does in any case.
+ * Choose when the channel keeps fer_loop_run() from returning.
  *
  * @param channel  the channel.
- * @param hold     1 (what a new channel has) or 0.
+ * @param hold     a fer_channel_hold.
  * Ownership: nothing changes hands.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.

@@ -26,7 +26,7 @@ FER_BEGIN_DECLS
 
 /** When a channel keeps fer_loop_run() from returning. One that is closing does in any case. */
 typedef enum fer_channel_hold {
-    FER_CHANNEL_HOLD_NEVER = 0,
+    FER_CHANNEL_HOLD_NEVER = 0,   /**< whatever it waits for */
     FER_CHANNEL_HOLD_WAITING = 1, /**< while it waits for anything; what a new channel has */
     FER_CHANNEL_HOLD_SENDING = 2  /**< while something that was sent waits for the kernel */
 } fer_channel_hold;

@@ -11,7 +11,7 @@ MODE: install       install BUILD under WORK, then move the tree elsewhere, so t
       absolute      the .pc file of a build whose LIBDIR is absolute and outside of the prefix
       version       find_package refuses another major version
       command       the installed command ferrule, with the library beside it
-      wheel         the Python package, made by pip, in a new virtual environment
+      pip           the Python package, installed by pip from the source tree; wheel.py has the wheel
       npm           the Node package, installed by npm into a new project
       contents      what is installed, and what is not
       subdirectory  add_subdirectory
@@ -179,24 +179,18 @@ class Check:
         if not found or Path(found.group(1)).resolve().parent != self.library.resolve():
             raise SystemExit("the command does not use the library that was installed with it")
 
-    def wheel(self) -> None:
-        folder = fresh(self.work / "wheel")
+    def pip(self) -> None:
+        folder = fresh(self.work / "pip")
         python = Path(cmake_variable(self.build, "Python3_EXECUTABLE"))
         env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         env["PATH"] = f"{python.parent}:{env['PATH']}"
-        pip = ["-m", "pip", "--disable-pip-version-check"]
+        env["SKBUILD_CMAKE_BUILD_TYPE"] = "Debug"  # which is compiled sooner
         # Offline: what the build needs is in the environment that runs the tests.
-        options = ["--no-index", "--no-deps"]
-        run(python, *pip, "wheel", *options, "--no-build-isolation", "-w", folder,
-            self.source / "bindings" / "python", env=env)  # fmt: skip
-        wheels = [path.name for path in folder.glob("*.whl")]
-        if len(wheels) != 1 or not wheels[0].startswith(f"ferrule-{self.version}-"):
-            raise SystemExit(f"pip made {wheels}")
-        run(python, "-m", "venv", folder / "venv", env=env)
-        inside = folder / "venv" / "bin" / "python"
-        run(inside, *pip, "install", *options, folder / wheels[0], env=env)
-        output = run(inside, CONSUMER / "consumer.py", f"pipe:{self.socket()}", env=env)
-        self.expect_words(output, folder / "venv")
+        run(python, "-m", "pip", "--disable-pip-version-check", "install", "--no-index", "--no-deps",
+            "--no-build-isolation", "--target", folder, self.source / "bindings" / "python", env=env)  # fmt: skip
+        env["PYTHONPATH"] = str(folder)
+        output = run(python, CONSUMER / "consumer.py", f"pipe:{self.socket()}", env=env)
+        self.expect_words(output, folder)
 
     def npm(self) -> None:
         folder = fresh(self.work / "npm")
@@ -260,7 +254,7 @@ def main(arguments: list[str]) -> int:
         "absolute": check.absolute,
         "version": check.refuse_version,
         "command": check.command,
-        "wheel": check.wheel,
+        "pip": check.pip,
         "npm": check.npm,
         "contents": check.contents,
         "subdirectory": check.subdirectory,

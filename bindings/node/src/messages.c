@@ -28,21 +28,26 @@ typedef struct buffers {
     size_t left;  /**< how much room there is */
 } buffers;
 
-/** Append a Buffer of `size` bytes, and point `memory` at them. */
-static napi_status add_buffer(buffers *to, size_t size, const void *content, char **memory) {
+/** Make a Buffer of `size` bytes, which `memory` points at then; with this content unless that is NULL. */
+static napi_status make_buffer(napi_env env, size_t size, const void *content, void **memory,
+                               napi_value *buffer) {
+    if (content == NULL) {
+        return napi_create_buffer(env, size, memory, buffer);
+    }
+    return napi_create_buffer_copy(env, size, content, memory, buffer);
+}
+
+/** Append a Buffer. */
+static napi_status add_buffer(buffers *to, size_t size, const void *content, void **memory) {
     napi_handle_scope scope = NULL;
     napi_value buffer = NULL;
-    void *bytes = NULL;
     FER_NODE_TRY(napi_open_handle_scope(to->env, &scope));
-    napi_status status = content == NULL
-                             ? napi_create_buffer(to->env, size, &bytes, &buffer)
-                             : napi_create_buffer_copy(to->env, size, content, &bytes, &buffer);
+    napi_status status = make_buffer(to->env, size, content, memory, &buffer);
     if (status == napi_ok) {
         status = napi_set_element(to->env, to->array, to->count, buffer);
     }
     FER_NODE_MUST(napi_close_handle_scope(to->env, scope));
     to->count += 1;
-    *memory = bytes;
     return status;
 }
 
@@ -66,8 +71,8 @@ static size_t shared_bytes(const fer_node_batch *batch, size_t first) {
 static napi_status add_message(buffers *to, const fer_node_batch *batch, size_t index,
                                uint32_t *size) {
     const fer_message *message = &batch->messages[index];
+    void *memory = NULL;
     if (message->size >= OWN_BUFFER) {
-        char *memory = NULL;
         *size = own_buffer;
         return add_buffer(to, message->size, message->data, &memory);
     }
@@ -77,7 +82,8 @@ static napi_status add_message(buffers *to, const fer_node_batch *batch, size_t 
     }
     if (to->left == 0) {
         to->left = shared_bytes(batch, index);
-        FER_NODE_TRY(add_buffer(to, to->left, NULL, &to->shared));
+        FER_NODE_TRY(add_buffer(to, to->left, NULL, &memory));
+        to->shared = memory;
     }
     memcpy(to->shared, message->data, message->size);
     to->shared += message->size;

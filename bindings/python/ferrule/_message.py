@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, Union
 
 from . import _ferrule, error
@@ -13,7 +14,7 @@ from .tcp import TCP
 from .udp import UDP
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Buffer, Self
 
     from .loop import Loop
 
@@ -173,6 +174,25 @@ def hand_out(received: Received) -> Message:
     message = Message(payload)
     message.handles = tuple(map(ReceivedHandle, held))
     return message
+
+
+@contextmanager
+def writable(buffer: Buffer) -> Iterator[memoryview]:
+    """The bytes of a buffer that a message is received into. Raises TypeError for what is no such buffer."""
+    with memoryview(buffer) as whole, whole.cast("B") as view:
+        if view.readonly:
+            raise TypeError("a writable buffer is required")
+        yield view
+
+
+def too_small(size: int, room: int) -> error.Error:
+    """What receiving into a buffer raises when the message does not fit."""
+    return error.from_status(_ferrule.FER_EINVAL, f"{size} bytes do not fit into {room}")
+
+
+def payload(received: Received) -> bytes:
+    """The bytes of a message."""
+    return received if isinstance(received, bytes) else received[0]
 
 
 def weight(received: Received) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import threading
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MANY = 4096  # messages at most in one list, unless the caller says so
+_BATCH = 256  # messages that are taken from an iterable at a time
 
 
 class Exclusive:
@@ -61,13 +63,14 @@ class Channel:
     Every method raises Error FER_EBUSY while another thread is in one, and ForkError in the child of a fork.
     """
 
-    __slots__ = ("__weakref__", "_c", "_closed", "_one", "_owner", "_takes")
+    __slots__ = ("__weakref__", "_c", "_closed", "_kept", "_one", "_owner", "_takes")
 
     def __init__(self, c: _ChannelPointer, takes_handles: bool) -> None:
         self._c = c
         self._takes = takes_handles
         self._owner = _ferrule.ferpy_own_channel(c, None)
         self._closed = False
+        self._kept: Any = None  # a message that did not fit
         self._one = Exclusive("channel")
 
     def send(
@@ -114,7 +117,7 @@ class Channel:
                     raise
 
     def send_many(self, messages: Iterable[Buffer | Sequence[Buffer]], timeout: float | None = None) -> None:
-        """Send messages, one after the other, and wait until the kernel has them.
+        """Send messages, one after the other, with few calls of the library, and wait until the kernel has them.
 
         messages: each as for ``send()``.
         timeout: in seconds, for all of them.
@@ -125,9 +128,22 @@ class Channel:
         Source: ``fer_sync_send``.
         """
         deadline = Deadline(timeout)
-        for message in messages:
-            limit = deadline.left()
-            self.send(message, None if limit < 0 else limit / 1000)
+        left = iter(messages)
+        while batch := list(itertools.islice(left, _BATCH)):
+            self._send_batch(batch, deadline)
+
+    def _send_batch(self, batch: list[Any], deadline: Deadline) -> None:
+        position = 0
+        while position < len(batch):
+            with self._one:
+                position, status = _ferrule.ferpy_sync_send_many(self._c, batch, position, deadline.left())
+                if status == _ferrule.FER_OK:
+                    continue
+                _ferrule.ferpy_check_signals()
+                if status == _ferrule.FER_EINTR:
+                    patiently(deadline, lambda limit: _ferrule.fer_sync_flush(self._c, limit))
+                elif deadline.left() == 0:
+                    raise error.from_status(status, "an earlier message is still on its way")
 
     def flush(self, timeout: float | None = None) -> None:
         """Wait until the kernel has everything that was accepted.
@@ -174,16 +190,62 @@ class Channel:
         """
         if limit is not None and limit < 1:
             raise ValueError("a limit is at least 1")
-        messages = [self.recv(timeout)]
-        while len(messages) < (limit or _MANY):
+        deadline = Deadline(timeout)
+        many = limit or _MANY
+        with self._one:
+            if self._kept is None:
+                received = patiently(
+                    deadline, lambda time: _ferrule.ferpy_sync_receive_many(self._c, many, time)
+                )
+            else:
+                received = self._after_kept(many - 1)
+        return [_message.hand_out(each) for each in received] if self._takes else received
+
+    def _after_kept(self, more: int) -> list[Any]:
+        """The message that did not fit into a buffer, and those behind it that are there."""
+        received: list[Any] = []
+        if more:
             try:
-                messages.append(self.recv(0))
+                received = _ferrule.ferpy_sync_receive_many(self._c, more, 0)
             except error.Error:
-                break  # None is there, or none will come: receiving again tells.
-        return messages
+                pass  # None is there, or none will come: receiving again tells.
+        received.insert(0, self._kept)
+        self._kept = None
+        return received
+
+    def recv_into(self, buffer: Buffer, timeout: float | None = None) -> int:
+        """Wait for the next message, and copy it to the beginning of a buffer. Handles that came with it are closed.
+
+        buffer: writable, of contiguous bytes.
+        timeout: in seconds. Running out of it loses nothing.
+
+        Gives the size of the message. Raises InvalidArgumentError (a ValueError) when it does not fit: then it is there
+        for the next call; TypeError for what is no such buffer; otherwise as ``recv()``.
+        Source: ``fer_sync_receive``; ``socket.socket.recv_into``.
+        """
+        deadline = Deadline(timeout)
+        with _message.writable(buffer) as view, self._one:
+            received = self._kept
+            if received is None:
+                received = patiently(
+                    deadline, lambda limit: _ferrule.ferpy_sync_receive_into(self._c, view, limit)
+                )
+                if isinstance(received, int):
+                    return received
+                self._kept = received
+            message = _message.payload(received)
+            size = len(message)
+            if size > len(view):
+                raise _message.too_small(size, len(view))
+            view[:size] = message
+            self._kept = None
+            return size
 
     def _receive(self, timeout: float | None) -> Any:
         with self._one:
+            if self._kept is not None:
+                kept, self._kept = self._kept, None
+                return kept
             deadline = Deadline(timeout)
             return patiently(deadline, lambda limit: _ferrule.fer_sync_receive(self._c, limit))
 
@@ -214,9 +276,11 @@ class Channel:
             try:
                 patiently(deadline, lambda limit: _ferrule.fer_sync_close(self._c, limit))
                 self._closed = True
+                self._kept = None
             except error.Error as failure:
                 self._closed = failure.code not in (_ferrule.FER_EBUSY, _ferrule.FER_EFORK)
                 failure.unsent = _ferrule.fer_channel_unsent(self._c) if self._closed else 0
+                self._kept = None if self._closed else self._kept
                 raise
 
     def abort(self) -> None:
@@ -227,6 +291,7 @@ class Channel:
         with self._one:
             _ferrule.fer_channel_abort(self._c)
             self._closed = True
+            self._kept = None
 
     def fileno(self) -> int:
         """The descriptor, which stays the channel's, for ``select``.

@@ -171,17 +171,15 @@ class Channel:
         for the next call; TypeError for what is no such buffer; otherwise as ``recv()``.
         Source: ``fer_channel_receive``; ``socket.socket.recv_into``.
         """
-        with memoryview(buffer) as whole, whole.cast("B") as view:
-            if view.readonly:
-                raise TypeError("a writable buffer is required")
+        with _message.writable(buffer) as view:
             if not self._messages:
                 await self._arrival()
             received = self._messages[0]
-            message: bytes = received if isinstance(received, bytes) else received[0]
+            message = _message.payload(received)
             size = len(message)
             if size > len(view):
                 _wake(self._receivers, 1)  # Another may take it.
-                raise error.from_status(_ferrule.FER_EINVAL, f"{size} bytes do not fit into {len(view)}")
+                raise _message.too_small(size, len(view))
             view[:size] = message
             self._messages.popleft()
         self._size -= _message.weight(received)

@@ -64,6 +64,24 @@ PyObject *ferpy_channel_send_many(fer_channel *channel, PyObject *messages, long
 PyObject *ferpy_channel_send_fds(fer_channel *channel, PyObject *data, PyObject *fds);
 
 /**
+ * On a blocking channel: send messages of a list, from index `first` on, with the interpreter let go while it waits.
+ *
+ * Gives the index of the first that was not accepted, and FER_OK, which says nothing about how many are left; FER_EINTR when the
+ * last of them was accepted and has yet to be flushed; FER_EAGAIN. Other statuses are raised, FER_ETIMEDOUT, too.
+ */
+PyObject *ferpy_sync_send_many(fer_channel *channel, PyObject *messages, long first,
+                               long long timeout_ms);
+
+/** On a blocking channel: wait for a message; a list of it and of those that are there already, up to `limit`. */
+PyObject *ferpy_sync_receive_many(fer_channel *channel, long limit, long long timeout_ms);
+
+/**
+ * On a blocking channel: wait for a message and copy it into a writable buffer. Gives its size; the message, when it does
+ * not fit.
+ */
+PyObject *ferpy_sync_receive_into(fer_channel *channel, PyObject *buffer, long long timeout_ms);
+
+/**
  * About a handle that came with a message, as the messages have it: it is closed when it is dropped.
  *
  * Its kind; its descriptor, -1 when that is gone; the descriptor, which is the caller's from now on, or -1.

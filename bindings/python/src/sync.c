@@ -1,0 +1,170 @@
+/* Several messages at a time, and messages into buffers, for calls that wait: helpers.h. */
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ferpy.h"
+
+enum { BATCH = 32 }; /* messages whose buffers are held at a time */
+
+static int64_t now_ms(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Milliseconds that are left until `limit`; -1 for no limit. */
+static int64_t left(int64_t limit) {
+    int64_t rest = limit < 0 ? -1 : limit - now_ms();
+
+    return limit >= 0 && rest < 0 ? 0 : rest;
+}
+
+/* Hold what is in the list from `first` on. How many that were; -1, with an exception set, when it is none. */
+static Py_ssize_t hold_some(ferpy_parts *held, PyObject *messages, Py_ssize_t first) {
+    Py_ssize_t count = PyList_Size(messages);
+    Py_ssize_t taken = 0;
+
+    if (count < 0) {
+        return -1;
+    }
+    while (taken < BATCH && first + taken < count) {
+        PyObject *message = PyList_GetItem(messages, first + taken);
+        if (!message) {
+            break;
+        }
+        /* What makes the buffer may change the list. */
+        Py_INCREF(message);
+        int result = ferpy_parts_hold(&held[taken], message);
+        Py_DECREF(message);
+        if (result < 0) {
+            break;
+        }
+        taken++;
+        count = PyList_Size(messages);
+    }
+    if (PyErr_Occurred()) {
+        if (taken == 0) {
+            return -1;
+        }
+        /* Those before it are sent; then it is the first. */
+        PyErr_Clear();
+    }
+    return taken;
+}
+
+/* Send until one is not sent as a whole. How many were accepted. */
+static Py_ssize_t send_some(fer_channel *channel, const ferpy_parts *held, Py_ssize_t count,
+                            int64_t timeout_ms, fer_status *status) {
+    int64_t limit = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+    Py_ssize_t sent = 0;
+
+    while (sent < count) {
+        *status = fer_sync_send(channel, held[sent].bytes, held[sent].count, left(limit));
+        if (*status == FER_OK || *status == FER_EINTR || *status == FER_ETIMEDOUT) {
+            sent++;
+        }
+        if (*status != FER_OK) {
+            break;
+        }
+    }
+    return sent;
+}
+
+PyObject *ferpy_sync_send_many(fer_channel *channel, PyObject *messages, long first,
+                               long long timeout_ms) {
+    static const ferpy_parts none = FERPY_PARTS_INIT;
+    ferpy_parts *held = PyMem_Malloc(BATCH * sizeof *held);
+    fer_status status = FER_OK;
+
+    if (!held) {
+        return PyErr_NoMemory();
+    }
+    for (size_t i = 0; i < BATCH; i++) {
+        held[i] = none;
+    }
+    Py_ssize_t count = hold_some(held, messages, first);
+    Py_ssize_t sent = 0;
+    if (count > 0) {
+        Py_BEGIN_ALLOW_THREADS sent = send_some(channel, held, count, timeout_ms, &status);
+        Py_END_ALLOW_THREADS
+    }
+    if (count >= 0 && status != FER_OK && status != FER_EINTR && status != FER_EAGAIN) {
+        ferpy_raise(status);
+        count = -1;
+    }
+    for (size_t i = 0; i < BATCH; i++) {
+        ferpy_parts_release(&held[i]);
+    }
+    PyMem_Free(held);
+    return count < 0 ? NULL : Py_BuildValue("(ni)", (Py_ssize_t)first + sent, (int)status);
+}
+
+PyObject *ferpy_sync_receive_many(fer_channel *channel, long limit, long long timeout_ms) {
+    fer_message message;
+    fer_status status;
+    PyObject *messages = PyList_New(0);
+
+    if (!messages) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS status = fer_sync_receive(channel, timeout_ms, &message);
+    Py_END_ALLOW_THREADS if (status != FER_OK) {
+        Py_DECREF(messages);
+        ferpy_raise(status);
+        return NULL;
+    }
+    while (status == FER_OK) {
+        PyObject *object = ferpy_message(channel, &message);
+        if (!object || PyList_Append(messages, object) < 0) {
+            Py_XDECREF(object);
+            Py_DECREF(messages);
+            return NULL;
+        }
+        Py_DECREF(object);
+        if (PyList_Size(messages) >= limit) {
+            break;
+        }
+        /* It does not wait. That none is there, or will come, the next call tells. */
+        status = fer_sync_receive(channel, 0, &message);
+    }
+    return messages;
+}
+
+/* Nobody else will take them. */
+static void close_handles(fer_channel *channel, const fer_message *message) {
+    for (size_t i = 0; i < message->handle_count; i++) {
+        fer_fd fd = -1;
+        if (fer_message_take_fd(channel, message, i, &fd) == FER_OK) {
+            close((int)fd);
+        }
+    }
+}
+
+PyObject *ferpy_sync_receive_into(fer_channel *channel, PyObject *buffer, long long timeout_ms) {
+    Py_buffer view;
+    fer_message message;
+    fer_status status;
+    PyObject *result = NULL;
+
+    if (PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE) < 0) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS status = fer_sync_receive(channel, timeout_ms, &message);
+    Py_END_ALLOW_THREADS if (status != FER_OK) {
+        ferpy_raise(status);
+    }
+    else if (message.size > (size_t)view.len) {
+        result = ferpy_message(channel, &message);
+    }
+    else {
+        if (message.size > 0) {
+            memcpy(view.buf, message.data, message.size);
+        }
+        close_handles(channel, &message);
+        result = PyLong_FromSize_t(message.size);
+    }
+    PyBuffer_Release(&view);
+    return result;
+}

@@ -276,6 +276,15 @@ test('an AbortSignal', isolated(async ({ folder }) => {
   never.abort();
 }));
 
+test('what was being sent when the child died does not make close() fail', isolated(async () => {
+  const started = await spawn(...programs.c, { env });
+  started.kill('SIGKILL');
+  // The loop does not turn until then: nothing of its end is known here when this is sent.
+  while (lives(started.pid));
+  await assert.rejects(async () => { await started.channel.send(Buffer.alloc(1_000_000)); }, { code: 'EPIPE' });
+  assert.deepEqual(await started.close(), { code: null, signal: 'SIGKILL' });
+}));
+
 test('what a child said before it ended is received', isolated(async () => {
   for (let i = 0; i < 5; i += 1) {
     const started = await child('hasty');

@@ -93,8 +93,9 @@ class Child extends EventEmitter {
     this.#process.stdin?.end();
     await within(this.#closeTimeout, this.#exited);
     await remove(this.#process, this.#exited);
-    if (failure !== null && failure.status !== 'FER_ECONNRESET') throw failure;
-    return this.#exited;
+    const end = await this.#exited;
+    if (failure !== null && !isDeath(failure, end)) throw failure;
+    return end;
   }
 
   /** The same as close(), for `await using`. */
@@ -115,6 +116,11 @@ class Child extends EventEmitter {
     this.#channel.unref();
     return this;
   }
+}
+
+/** Whether a channel failed because its process died: what was being sent to one that died is told as EPIPE. */
+function isDeath({ status: name }, { code, signal }) {
+  return name === 'FER_ECONNRESET' || (name === 'FER_EPIPE' && (code !== 0 || signal !== null));
 }
 
 /** Wait for a promise, but not longer than so many milliseconds. */

@@ -31,7 +31,7 @@ _HEADING = re.compile(r"^#+\s+(.*)$", re.MULTILINE)
 def pages(root: Path) -> list[Path]:
     """The pages of the repository."""
     found = sorted(root.glob("*.md")) + sorted((root / "docs").rglob("*.md"))
-    return found + sorted(root.glob("bindings/*/README.md"))
+    return found + sorted(root.glob("bindings/*/README.md")) + sorted(root.glob("examples/*.md"))
 
 
 def anchors(text: str) -> set[str]:

@@ -34,11 +34,21 @@ class Program:
     """A process whose lines are read as they come."""
 
     def __init__(
-        self, command: Sequence[str], *, stdout: Any = subprocess.PIPE, pass_fds: Sequence[int] = ()
+        self,
+        command: Sequence[str],
+        *,
+        stdout: Any = subprocess.PIPE,
+        pass_fds: Sequence[int] = (),
+        new_session: bool = False,
     ) -> None:
         self.command = list(command)
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.PIPE, pass_fds=pass_fds
+            self.command,
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
+            start_new_session=new_session,
         )
         self.output = bytearray()
         self.complaints = bytearray()

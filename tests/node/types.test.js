@@ -23,6 +23,10 @@ const options = {
   skipLibCheck: false,
 };
 
+const examples = [
+  'node/requests.mjs', 'node/pool/pool.mjs', 'node/pool/progress.mjs', 'node/pool/smooth.mjs', 'python/pool/mandelbrot_worker.mjs',
+];
+
 test('programs in TypeScript compile', () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ferrule-types-'));
   try {
@@ -35,10 +39,14 @@ test('programs in TypeScript compile', () => {
     for (const name of fs.readdirSync(path.join(__dirname, 'types'))) {
       fs.copyFileSync(path.join(__dirname, 'types', name), path.join(folder, name));
     }
-    // An example whose types are part of what it shows, as a user of the package has it.
-    const example = fs.readFileSync(path.join(__dirname, '../../examples/node/requests.mjs'), 'utf8');
-    fs.writeFileSync(path.join(folder, 'requests.mjs'), example.replace(/'[^']*index\.mjs'/, "'ferrule'"));
-    fs.writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...options, allowJs: true }, include: ['*'] }));
+    // Examples whose types are checked, as a user of the package has them.
+    for (const name of examples) {
+      const text = fs.readFileSync(path.join(__dirname, '../../examples', name), 'utf8');
+      assert.match(text, /^\/\/ @ts-check$/m, name);
+      fs.mkdirSync(path.join(folder, path.dirname(name)), { recursive: true });
+      fs.writeFileSync(path.join(folder, name), text.replace(/'[^']*index\.mjs'/, "'ferrule'"));
+    }
+    fs.writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...options, allowJs: true }, include: ['**/*'] }));
     const compiler = path.join(package_, 'node_modules', 'typescript', 'bin', 'tsc');
     const { status, stdout, stderr } = spawnSync(process.execPath, [compiler, '-p', folder], { encoding: 'utf8' });
     assert.equal(stdout + stderr, '');

@@ -386,7 +386,9 @@ static fer_status parse(fer__intake *intake, fer__pool *pool, fer_wire wire,
             status = begin_frame(intake, pool, limits, &at, end, batch);
     }
     *from = at;
-    return status == FER_OK && at == end ? check_strays(intake, limits) : status;
+    /* Behind what came over a lane there is the rest of the read, which a descriptor may belong to. */
+    return status == FER_OK && at == end && !intake->in_lane ? check_strays(intake, limits)
+                                                             : status;
 }
 
 /* Keep what was not looked at: the read buffer belongs to all channels of the loop. */

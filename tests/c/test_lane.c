@@ -213,6 +213,29 @@ static void send_large(duo *ends, int count, inbox *box) {
     free(data);
 }
 
+/* One read brings a note of what is in the lane, and behind it a handle. */
+static void a_handle_behind_what_is_in_the_lane(void **state) {
+    (void)state;
+    fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
+    duo ends;
+    inbox box = {0};
+    const fer_bytes small = piece("x", 1);
+    const fer_fd fd = STDERR_FILENO;
+    uint8_t *data = filled(LARGE, 2);
+    options.max_handles = 1;
+    duo_open(&ends, &options, &options);
+    send_large(&ends, 4, &box);
+    assert_non_null(ends.client->out.lane);
+    assert_int_equal(send_bytes(ends.client, data, LARGE), FER_OK);
+    assert_int_equal(fer_channel_send_fds(ends.client, &small, 1, &fd, 1, NULL, NULL), FER_OK);
+    run_until_count(ends.loop, &box.count, 6);
+    assert_int_equal(box.size, LARGE + 1);
+    assert_filled(box.bytes, LARGE, 2);
+    free(data);
+    duo_close(&ends);
+    inbox_free(&box);
+}
+
 static void who_wants_none_has_none(void **state) {
     (void)state;
     fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
@@ -466,6 +489,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(completions_and_handles_keep_their_place),
         HARNESS_TEST(a_close_delivers_what_is_in_the_lane),
         HARNESS_TEST(blocking_channels_have_lanes_too),
+        HARNESS_TEST(a_handle_behind_what_is_in_the_lane),
         HARNESS_TEST(who_wants_none_has_none),
         HARNESS_TEST(without_a_descriptor_all_goes_on),
         HARNESS_TEST(no_misdeed_gets_through),

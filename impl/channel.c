@@ -146,7 +146,8 @@ static void run(fer__object *object) {
     }
     if (channel->opening != NULL && fer__channel_run_opened(channel))
         watch_or_end(channel);
-    if (channel->out.queued > 0 && !channel->blocked && !channel->torn && !channel->corked)
+    if (!fer__sendq_is_empty(&channel->out) && !channel->blocked && !channel->torn &&
+        !channel->corked)
         fer__channel_flush(channel);
     fer__channel_run_sent(channel);
     fer__channel_run_rest(channel);

@@ -87,6 +87,7 @@ struct fer_channel {
     uint8_t corked;       /**< what is sent gathers */
     uint8_t inline_only;  /**< no lanes */
     uint8_t lane_tried;   /**< a lane was made, or could not be */
+    uint8_t busy;         /**< much was sent in the last turn in which something was */
     uint8_t blocked;      /**< the kernel takes no more: wait until it does */
     uint8_t above;        /**< the queue has been above the high-water mark */
     uint8_t drained;      /**< the drain callback is due */
@@ -101,7 +102,8 @@ struct fer_channel {
     fer_status end;    /**< how receiving ended */
     fer_status broken; /**< why sending failed, once it has */
     fer_status close_status;
-    uint64_t turn; /**< the loop's turn of the last immediate write */
+    uint32_t small; /**< bytes in a message that is copied to wait, and that both sides take */
+    uint64_t turn;  /**< the loop's turn of the last immediate write */
 
     fer__sendq out;
     fer__intake in;
@@ -114,6 +116,7 @@ struct fer_channel {
     uint64_t unsent;          /**< bytes that were queued when the descriptor was closed */
     uint64_t messages_out;    /**< messages that were accepted; `in` counts those that came */
     uint64_t bytes_out;
+    uint64_t turn_bytes; /**< what that was when this turn's first message was sent */
     uint64_t handles_out;
     uint64_t high_water_hits;
     fer__callback receiver;

@@ -53,7 +53,7 @@ void fer__channel_check_closed(fer_channel *channel) {
         return;
     if (channel->broken != FER_OK)
         fer__channel_tear_down(channel, channel->broken);
-    else if (channel->ended && channel->out.queued == 0)
+    else if (channel->ended && fer__sendq_is_empty(&channel->out))
         fer__channel_tear_down(channel, channel->end == FER_EOF ? FER_OK : channel->end);
 }
 

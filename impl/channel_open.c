@@ -16,6 +16,11 @@ void fer__opening_free(fer__opening *opening) {
     fer__free(opening);
 }
 
+static uint32_t least(uint32_t a, uint64_t b, uint64_t c) {
+    uint64_t of_both = b < c ? b : c;
+    return of_both < a ? (uint32_t)of_both : a;
+}
+
 void fer__channel_opened(fer_channel *channel, fer_status status) {
     fer__opening *opening = channel->opening;
     if (opening == NULL || opening->done)
@@ -25,6 +30,7 @@ void fer__channel_opened(fer_channel *channel, fer_status status) {
     opening->done = 1;
     opening->result = status;
     channel->phase = status == FER_OK ? FER__CHANNEL_OPEN : FER__CHANNEL_FAILED;
+    channel->small = least(FER__COPY_MAX, channel->limits.max_message, channel->peer.max_message);
     if (status != FER_OK) {
         channel->ended = 1;
         channel->end = status;

@@ -30,7 +30,7 @@ static void go_above(fer_channel *channel) {
 
 /* How much waits, for the limits. A descriptor that waits is dearer than its bytes: a process has few. */
 static uint64_t weight(const fer_channel *channel) {
-    return (uint64_t)channel->out.queued + (uint64_t)channel->out.rides * HANDLE_WEIGHT;
+    return fer__sendq_waiting(&channel->out) + (uint64_t)channel->out.rides * HANDLE_WEIGHT;
 }
 
 /* What follows from the state of the queue after a write, or a send. */
@@ -48,7 +48,7 @@ static void after_write(fer_channel *channel) {
 
 void fer__channel_flush(fer_channel *channel) {
     fer_status status;
-    if (channel->torn || channel->out.queued == 0)
+    if (channel->torn || fer__sendq_is_empty(&channel->out))
         return;
     status =
         fer__sendq_write(&channel->out, &channel->object.loop->pool, fer__channel_out(channel));
@@ -77,8 +77,9 @@ static fer_status can_send(const fer_channel *channel, uint64_t size) {
                          (unsigned long long)size, (unsigned long long)channel->peer.max_message);
     if (size == 0 && channel->wire == FER_WIRE_PLAIN)
         return fer__fail(FER_EINVAL, "the plain wire has no empty message");
-    if (channel->out.queued > 0 && weight(channel) + size > channel->hard_cap)
-        return fer__fail(FER_EAGAIN, "%zu bytes are queued already", channel->out.queued);
+    if (!fer__sendq_is_empty(&channel->out) && weight(channel) + size > channel->hard_cap)
+        return fer__fail(FER_EAGAIN, "%llu bytes are queued already",
+                         (unsigned long long)fer__sendq_waiting(&channel->out));
     return FER_OK;
 }
 
@@ -93,40 +94,54 @@ static fer_status can_pass(const fer_channel *channel, size_t count) {
     return FER_OK;
 }
 
+static int is_first(const fer_channel *channel) {
+    return fer__sendq_is_empty(&channel->out) && channel->turn != channel->object.loop->turn &&
+           !channel->corked;
+}
+
 /* Whether to write now. The first of a turn goes at once, and so does a queue that is worth it. */
 static int is_now(const fer_channel *channel, size_t size) {
     if (channel->blocked)
         return 0;
-    if (channel->out.queued == 0 && channel->turn != channel->object.loop->turn && !channel->corked)
+    if (is_first(channel))
         return 1;
-    return channel->out.queued + size >= FER__FLUSH_AT || channel->blocking != NULL;
+    return fer__sendq_waiting(&channel->out) + size >= FER__FLUSH_AT || channel->blocking != NULL;
+}
+
+/* Let small messages follow without much ado, up to where more than that is to be done. */
+static void open_room(fer_channel *channel) {
+    uint64_t most =
+        channel->high_water < channel->hard_cap ? channel->high_water : channel->hard_cap;
+    uint64_t waiting = weight(channel);
+    if (channel->blocking == NULL && channel->broken == FER_OK && waiting < most)
+        fer__sendq_open(&channel->out, (size_t)(most - waiting));
 }
 
 /* What follows from a push: the rest waits for the kernel, or for the end of the turn. */
 static void pushed(fer_channel *channel, int now) {
     if (now) {
         channel->turn = channel->object.loop->turn;
-        /* What only waits for more has not met a full kernel. */
-        channel->blocked = channel->out.queued > 0 && channel->out.notes == 0;
+        channel->blocked = channel->out.queued > 0;
     }
     if (now && channel->blocked) {
         fer_status status = fer__channel_watch(channel);
         if (status != FER_OK)
             fer__channel_break(channel, status);
-    } else if (!channel->blocked && channel->out.queued > 0) {
+    } else if (!channel->blocked && !fer__sendq_is_empty(&channel->out)) {
         fer__object_due(&channel->object);
     }
     after_write(channel);
+    open_room(channel);
 }
 
 /* Where much is sent, shared memory takes it faster than the socket does. Without it, all goes on as before. */
-static void make_lane(fer_channel *channel, size_t size) {
+static void make_lane(fer_channel *channel) {
     fer__sendq *out = &channel->out;
     fer__lane_out *lane = NULL;
     uint8_t bytes[FER__NOTE_MAX];
     struct iovec iov = {bytes, 0};
     if (channel->lane_tried || !channel->peer.lanes || channel->inline_only ||
-        size < FER__LANE_LEAST || out->written < FER__LANE_WORTH_IT)
+        out->written < FER__LANE_WORTH_IT)
         return;
     channel->lane_tried = 1;
     if (fer__lane_make(&lane) != FER_OK)
@@ -142,6 +157,18 @@ static void make_lane(fer_channel *channel, size_t size) {
     out->lane = lane;
 }
 
+/* Whether the channel has sent so much in this turn, or the last one, that a lane is worth the note on it. */
+static int is_busy(fer_channel *channel, size_t size, int now) {
+    if (now && is_first(channel)) {
+        channel->busy = channel->bytes_out - channel->turn_bytes >= FER__LANE_LEAST;
+        channel->turn_bytes = channel->bytes_out;
+        return size >= FER__LANE_LEAST;
+    }
+    if (channel->blocking != NULL)
+        return size >= FER__LANE_LEAST;
+    return channel->busy || channel->bytes_out - channel->turn_bytes + size >= FER__LANE_LEAST;
+}
+
 static fer_status push(fer_channel *channel, const struct iovec *iov, size_t count, size_t size,
                        fer_sent_cb cb, void *user) {
     unsigned how = cb != NULL ? FER__PUSH_REFER : 0;
@@ -152,7 +179,11 @@ static fer_status push(fer_channel *channel, const struct iovec *iov, size_t cou
     /* Only the first of a turn is worth a system call of its own. */
     if (now && channel->turn == channel->object.loop->turn && channel->blocking == NULL)
         how |= FER__PUSH_LAZY;
-    make_lane(channel, channel->out.queued + size);
+    /* Between messages with descriptors, a note is dearer than a small message. */
+    if (is_busy(channel, size, now) && channel->out.rides == 0) {
+        make_lane(channel);
+        how |= FER__PUSH_LANE;
+    }
     status = fer__sendq_push(&channel->out, &channel->object.loop->pool, fer__channel_out(channel),
                              iov, count, how, (void (*)(void))cb, user);
     if (status != FER_OK) {
@@ -167,7 +198,7 @@ static fer_status push(fer_channel *channel, const struct iovec *iov, size_t cou
 /* A message with descriptors goes alone, and at once if nothing is before it. */
 static fer_status pass(fer_channel *channel, const struct iovec *iov, size_t count,
                        const fer__fd *fds, size_t fd_count, fer_sent_cb cb, void *user) {
-    int now = channel->out.queued == 0 && !channel->corked;
+    int now = fer__sendq_is_empty(&channel->out) && !channel->corked;
     unsigned how = (now ? FER__PUSH_NOW : 0u) | (cb != NULL ? FER__PUSH_REFER : 0u);
     fer_status status =
         fer__sendq_pass(&channel->out, &channel->object.loop->pool, fer__channel_out(channel), iov,
@@ -182,12 +213,11 @@ static fer_status pass(fer_channel *channel, const struct iovec *iov, size_t cou
 /* The usual way of a small message in a busy turn: straight to behind the one before it. */
 static int gather(fer_channel *channel, const fer_bytes *parts, size_t count, size_t size) {
     fer__header header = {FER__FRAME_MESSAGE, 0, (uint32_t)size};
-    size_t whole = fer__header_size((fer_wire)channel->wire) + size;
     uint8_t *room;
     size_t i;
-    if (is_now(channel, whole))
+    if (size > channel->small || (size == 0 && channel->wire == FER_WIRE_PLAIN))
         return 0;
-    room = fer__sendq_room(&channel->out, whole);
+    room = fer__sendq_room(&channel->out, fer__header_size((fer_wire)channel->wire) + size);
     if (room == NULL)
         return 0;
     room += fer__header_encode((fer_wire)channel->wire, &header, room);
@@ -196,10 +226,6 @@ static int gather(fer_channel *channel, const fer_bytes *parts, size_t count, si
             memcpy(room, parts[i].data, parts[i].size);
         room += parts[i].size;
     }
-    if (!channel->blocked)
-        fer__object_due(&channel->object);
-    if (weight(channel) >= channel->high_water)
-        go_above(channel);
     return 1;
 }
 
@@ -239,16 +265,15 @@ fer_status fer__channel_send(fer_channel *channel, const fer_bytes *parts, size_
     size_t i;
     for (i = 0; i < count; i++)
         size += parts[i].size;
+    if (cb == NULL && fd_count == 0 && gather(channel, parts, count, (size_t)size)) {
+        count_sent(channel, size, 0);
+        return FER_OK;
+    }
     status = can_send(channel, size);
     if (status == FER_OK && fd_count > 0)
         status = can_pass(channel, fd_count);
     if (status != FER_OK)
         return status;
-    if (cb == NULL && fd_count == 0 && size <= FER__COPY_MAX &&
-        gather(channel, parts, count, (size_t)size)) {
-        count_sent(channel, size, 0);
-        return FER_OK;
-    }
     if (count > PARTS_ON_STACK)
         iov = count < SIZE_MAX / sizeof *iov ? fer__malloc((count + 1) * sizeof *iov) : NULL;
     if (iov == NULL)
@@ -304,7 +329,7 @@ void fer__channel_say_goodbye(fer_channel *channel) {
     channel->said_goodbye = 1;
     channel->corked = 0;
     /* With nothing left to flush nothing is lost: how it ended, reading says. */
-    alone = channel->out.queued == 0;
+    alone = fer__sendq_is_empty(&channel->out);
     iov.iov_len = fer__header_encode((fer_wire)channel->wire, &header, bytes);
     status = fer__sendq_push(&channel->out, &channel->object.loop->pool, fer__channel_out(channel),
                              &iov, 1, channel->blocked ? 0 : FER__PUSH_NOW, NULL, NULL);

@@ -301,7 +301,7 @@ static fer_status take_lane(fer__intake *intake, fer__pool *pool, const fer__lim
     batch->body = fer__pool_body(pool, size, &batch->body_size);
     if (batch->body == NULL)
         return fer__fail(FER_ENOMEM, "no memory for %zu bytes from the lane", size);
-    memcpy(batch->body, there, size);
+    fer__copy(batch->body, there, size);
     fer__lane_take(intake->lane, position, size);
     intake->in_lane = 1;
     at = batch->body;

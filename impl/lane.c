@@ -59,27 +59,42 @@ void fer__lane_unmake(fer__lane_out *lane) {
     atomic_fetch_sub_explicit(&made_lanes, 1, memory_order_relaxed);
 }
 
-uint8_t *fer__lane_room(const fer__lane_out *lane, size_t size, uint64_t *position) {
+int fer__lane_begin(fer__lane_out *lane, size_t least, size_t most) {
     uint64_t freed = atomic_load_explicit(free_up_to(lane->memory), memory_order_acquire);
-    int empty = freed == lane->head;
-    uint64_t at = lane->head;
-    uint64_t place = at % FER__LANE_RING;
+    uint64_t place = lane->position % FER__LANE_RING;
+    uint64_t at = lane->position;
+    uint64_t room;
     /* What a peer stores there that cannot be leaves no room. */
-    if (size > FER__LANE_LARGEST || freed > lane->head)
-        return NULL;
+    if (freed > at || at - freed > FER__LANE_RING)
+        return 0;
     /* The receiver has it all: begin again where the memory is in the caches. */
-    if (place + size > FER__LANE_RING || (empty && place != 0)) {
+    if (place + least > FER__LANE_RING || (freed == at && place != 0)) {
         at += FER__LANE_RING - place;
         place = 0;
     }
-    if (!empty && at + size - freed > FER__LANE_RING)
-        return NULL;
-    *position = at;
-    return lane->memory + FER__LANE_CONTROL + place;
+    if (freed == lane->position)
+        room = FER__LANE_RING;
+    else if (at - freed >= FER__LANE_RING)
+        return 0;
+    else
+        room = FER__LANE_RING - (at - freed);
+    if (room > FER__LANE_RING - place)
+        room = FER__LANE_RING - place;
+    if (room < least)
+        return 0;
+    lane->position = at;
+    lane->room = room < most ? (size_t)room : most;
+    return 1;
 }
 
-void fer__lane_fill(fer__lane_out *lane, uint64_t position, size_t size) {
-    lane->head = position + size;
+uint8_t *fer__lane_at(const fer__lane_out *lane) {
+    return lane->memory + FER__LANE_CONTROL + lane->position % FER__LANE_RING + lane->size;
+}
+
+void fer__lane_end(fer__lane_out *lane) {
+    lane->position += lane->size;
+    lane->size = 0;
+    lane->room = 0;
 }
 
 /* The receiver. */

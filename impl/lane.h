@@ -8,7 +8,7 @@
  * peer could change them under its eyes.
  *
  * The memory is a page for control, then a ring. Positions in the ring only grow; a position's place
- * is its remainder by the size of the ring. Bytes never go over the end. The receiver stores, in the
+ * is its remainder by the size of the ring. A piece never goes over the end. The receiver stores, in the
  * first 8 bytes of the control page, the position up to which the sender may use the ring again. When
  * there is no room, bytes go through the socket: nobody ever waits for a lane.
  */
@@ -25,17 +25,23 @@ enum {
     FER__LANE_RING = 4 << 20,      /**< bytes of the ring that this library makes */
     FER__LANE_RING_MIN = 64 << 10, /**< and takes */
     FER__LANE_RING_MAX = 64 << 20,
-    FER__LANE_LEAST = 32 << 10,     /**< fewer bytes go through the socket */
-    FER__LANE_LARGEST = 2 << 20,    /**< and so do more in one piece */
-    FER__LANE_FLUSH_AT = 256 << 10, /**< the peer is told of so many at once */
-    FER__LANE_WORTH_IT = 512 << 10  /**< bytes that a channel has sent before it makes a lane */
+    FER__LANE_LEAST = 32 << 10,    /**< fewer bytes go through the socket */
+    FER__LANE_LARGEST = 2 << 20,   /**< and so do more in one piece */
+    FER__LANE_PIECE = 256 << 10,   /**< so many are in a piece, unless a frame is larger */
+    FER__LANE_WORTH_IT = 512 << 10 /**< bytes that a channel has sent before it makes a lane */
 };
 
-/** The sender's side. */
+/** The sender's side. Bytes are put into a piece, and a note is sent on each piece. */
 typedef struct fer__lane_out {
     uint8_t *memory;
-    fer__fd fd;    /**< until it is passed */
-    uint64_t head; /**< the next position to fill */
+    fer__fd fd;        /**< until it is passed */
+    uint64_t position; /**< of the open piece, or of the next one at the earliest */
+    size_t size;       /**< bytes in the open piece; 0: none is open */
+    size_t room;       /**< bytes for which it has room, those included */
+    size_t waiting;    /**< bytes of which the peer has not been told, those included */
+    size_t noted;      /**< bytes of the notes that wait */
+    struct fer__segment
+        *note; /**< what the note on the open piece will be; NULL when none is open */
 } fer__lane_out;
 
 /** The receiver's side. */
@@ -53,12 +59,14 @@ int fer__lane_is_possible(void);
 fer_status fer__lane_make(fer__lane_out **lane);
 void fer__lane_unmake(fer__lane_out *lane);
 
-/**
- * Room for `size` bytes that are in one piece; NULL when there is none. `*position` receives where it is. What
- * is put there counts when fer__lane_fill() is called.
- */
-uint8_t *fer__lane_room(const fer__lane_out *lane, size_t size, uint64_t *position);
-void fer__lane_fill(fer__lane_out *lane, uint64_t position, size_t size);
+/** Open a piece with room for `least` bytes, and for up to `most` if there is so much. 0 when there is not. */
+int fer__lane_begin(fer__lane_out *lane, size_t least, size_t most);
+
+/** Where the next byte of the open piece goes. */
+uint8_t *fer__lane_at(const fer__lane_out *lane);
+
+/** End the open piece: the peer may be told of it. */
+void fer__lane_end(fer__lane_out *lane);
 
 /** Take a lane that came as a descriptor, which stays the caller's. FER_EPROTO; FER_ENOMEM. */
 fer_status fer__lane_open(fer__fd fd, uint64_t size, fer__lane_in **lane);

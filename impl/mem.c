@@ -98,3 +98,19 @@ fer_status fer__mem_set_allocator(const fer_allocator *allocator) {
     atomic_fetch_and(&live, ~SWITCHING);
     return FER_OK;
 }
+
+/* Volatile, because a compiler that knows the size puts string instructions in the place of the call. */
+static const volatile size_t copy_piece = 512;
+
+void fer__copy(void *to, const void *from, size_t size) {
+    const size_t piece = copy_piece;
+    uint8_t *at = to;
+    const uint8_t *next = from;
+    for (; size > piece; size -= piece) {
+        memcpy(at, next, piece);
+        at += piece;
+        next += piece;
+    }
+    if (size > 0)
+        memcpy(at, next, size);
+}

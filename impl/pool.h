@@ -19,7 +19,7 @@ enum {
 /** A small piece of memory, large enough for every kind of node that the library queues. */
 typedef union fer__node {
     union fer__node *next;
-    unsigned char room[48];
+    unsigned char room[72];
     void *align;
 } fer__node;
 

@@ -41,89 +41,19 @@ static fer_status write_queue(fer__sendq *queue, fer__pool *pool, fer__fd fd) {
             head->riders = NULL;
         }
         fer__sendq_consume(queue, pool, wrote);
-        queue->begun = queue->queued;
-        queue->notes = queue->in_lane = 0;
     }
     return FER_OK;
 }
 
-/* Lanes. */
-
-static void copy_out(const fer__segment *at, const struct iovec *parts, size_t count, uint8_t *to) {
-    size_t i;
-    for (; at != NULL; at = at->next) {
-        memcpy(to, at->data, at->size);
-        to += at->size;
-    }
-    for (i = 0; i < count; i++) {
-        if (parts[i].iov_len > 0)
-            memcpy(to, parts[i].iov_base, parts[i].iov_len);
-        to += parts[i].iov_len;
-    }
-}
-
-/* Completions wait for the note now that stands for their bytes. */
-static void move_completions(fer__sendq *queue, size_t note_size) {
-    fer__sent *sent;
-    for (sent = queue->sent_head; sent != NULL; sent = sent->next) {
-        if (sent->end > queue->written)
-            sent->end = queue->written + note_size;
-    }
-}
-
-/*
- * Put the queue and the pieces, which begin and end with a frame, into the lane, and a note of where they
- * are into the queue. Notes that wait stay, and only the pieces go. Returns 0 when all of it is to go
- * through the socket.
- */
-static int move_to_lane(fer__sendq *queue, fer__pool *pool, const struct iovec *parts, size_t count,
-                        size_t size) {
-    int has_notes = queue->notes > 0;
-    size_t whole = (has_notes ? 0 : queue->queued) + size;
-    uint64_t position = 0;
-    fer__reserve reserve = {NULL, NULL};
-    uint8_t note[FER__NOTE_MAX];
-    size_t note_size;
-    uint8_t *to;
-    if (queue->lane == NULL || whole < FER__LANE_LEAST || queue->begun > 0 || queue->rides > 0 ||
-        queue->notes != (has_notes ? queue->queued : 0))
-        return 0;
-    to = fer__lane_room(queue->lane, whole, &position);
-    if (to == NULL || !fer__reserve_add(pool, &reserve, 1)) {
-        fer__reserve_give(pool, &reserve);
-        return 0;
-    }
-    copy_out(has_notes ? NULL : queue->head, parts, count, to);
-    fer__lane_fill(queue->lane, position, whole);
-    note_size = fer__bytes_encode(position, (uint32_t)whole, note);
-    if (!has_notes) {
-        fer__sendq_drop(queue, pool);
-        move_completions(queue, note_size);
-    }
-    fer__sendq_copy(queue, &reserve, note, note_size);
-    fer__reserve_give(pool, &reserve);
-    queue->notes += (uint32_t)note_size;
-    queue->in_lane += (uint32_t)whole;
-    return 1;
-}
-
 /* Write the queue and, in the same call, the pieces. `*taken` receives how much of these went. */
 static fer_status write_now(fer__sendq *queue, fer__pool *pool, fer__fd fd,
-                            const struct iovec *parts, size_t count, size_t size, unsigned how,
-                            size_t *taken) {
+                            const struct iovec *parts, size_t count, size_t *taken) {
     struct iovec iov[FER__IOV_MAX];
     size_t queued = queue->queued;
     size_t wrote = 0;
-    size_t n;
+    size_t n = fer__sendq_gather(queue, iov, FER__IOV_MAX);
     fer_status status;
     *taken = 0;
-    if (move_to_lane(queue, pool, parts, count, size)) {
-        *taken = size;
-        if ((how & FER__PUSH_LAZY) != 0 && queue->in_lane < FER__LANE_FLUSH_AT)
-            return FER_OK;
-        return write_queue(queue, pool, fd);
-    }
-    n = fer__sendq_gather(queue, iov, FER__IOV_MAX);
     if (n == FER__IOV_MAX || queue->rides > 0)
         return write_queue(queue, pool, fd);
     if (count > FER__IOV_MAX - n)
@@ -132,8 +62,6 @@ static fer_status write_now(fer__sendq *queue, fer__pool *pool, fer__fd fd,
     status = send_now(queue, fd, iov, n + count, &wrote);
     if (status != FER_OK)
         return status;
-    queue->begun = queued + size - wrote;
-    queue->notes = queue->in_lane = 0;
     if (wrote > queued) {
         *taken = wrote - queued;
         wrote = queued;
@@ -144,11 +72,15 @@ static fer_status write_now(fer__sendq *queue, fer__pool *pool, fer__fd fd,
     return FER_OK;
 }
 
-static void append_sent(fer__sendq *queue, fer__reserve *reserve, void (*cb)(void), void *user) {
+/* `behind` is how far behind what is queued the last byte of its message is. */
+static void append_sent(fer__sendq *queue, fer__reserve *reserve, size_t behind, void (*cb)(void),
+                        void *user) {
     fer__sent *sent = reserve->sent;
+    if (cb == NULL)
+        return;
     reserve->sent = NULL;
     sent->next = NULL;
-    sent->end = queue->written + queue->queued;
+    sent->end = queue->written + queue->queued + behind;
     sent->cb = cb;
     sent->user = user;
     if (queue->sent_tail != NULL)
@@ -158,49 +90,59 @@ static void append_sent(fer__sendq *queue, fer__reserve *reserve, void (*cb)(voi
     queue->sent_tail = sent;
 }
 
-/* Small pieces that fit behind what waits need no preparation. */
-static int append_small(fer__sendq *queue, const struct iovec *parts, size_t count, size_t size) {
-    uint8_t *room = fer__sendq_room(queue, size);
-    size_t i;
-    if (room == NULL)
-        return 0;
-    for (i = 0; i < count; i++) {
-        if (parts[i].iov_len > 0)
-            memcpy(room, parts[i].iov_base, parts[i].iov_len);
-        room += parts[i].iov_len;
+/* The way through the socket. */
+static fer_status push_inline(fer__sendq *queue, fer__pool *pool, fer__fd fd,
+                              const struct iovec *parts, size_t count, size_t size, unsigned how,
+                              fer__reserve *reserve) {
+    size_t taken = 0;
+    fer__sendq_note(queue);
+    if (!fer__reserve_make(queue, pool, parts, count, how, reserve))
+        return fer__fail_plain(FER_ENOMEM);
+    if ((how & FER__PUSH_NOW) != 0 && size + queue->queued > 0) {
+        fer_status status = write_now(queue, pool, fd, parts, count, &taken);
+        if (status != FER_OK && status != FER_EAGAIN)
+            return status;
     }
-    return 1;
+    fer__sendq_append(queue, reserve, parts, count, how, taken);
+    return FER_OK;
+}
+
+/* The way through the lane, once the pieces are in it. */
+static fer_status push_note(fer__sendq *queue, fer__pool *pool, fer__fd fd, unsigned how) {
+    fer_status status;
+    int is_full = queue->lane->size >= FER__LANE_PIECE;
+    if ((how & FER__PUSH_NOW) == 0)
+        return FER_OK;
+    if ((how & FER__PUSH_LAZY) == 0 || is_full)
+        fer__sendq_note(queue);
+    status = write_queue(queue, pool, fd);
+    return status == FER_EAGAIN ? FER_OK : status;
 }
 
 fer_status fer__sendq_push(fer__sendq *queue, fer__pool *pool, fer__fd fd,
                            const struct iovec *parts, size_t count, unsigned how, void (*cb)(void),
                            void *user) {
-    fer__reserve reserve;
+    fer__reserve reserve = {NULL, NULL};
+    fer_status status = FER_OK;
     size_t size = bytes_of(parts, count);
-    size_t taken = 0;
-    if ((how & FER__PUSH_NOW) == 0 && cb == NULL && size <= FER__COPY_MAX &&
-        append_small(queue, parts, count, size))
-        return FER_OK;
-    if (!fer__reserve_make(queue, pool, parts, count, how, cb != NULL, &reserve)) {
-        fer__reserve_give(pool, &reserve);
+    fer__sendq_fold(queue);
+    if (cb != NULL && !fer__reserve_sent(pool, &reserve))
         return fer__fail_plain(FER_ENOMEM);
+    if ((how & FER__PUSH_LANE) != 0 && fer__sendq_fill(queue, pool, parts, count, size)) {
+        append_sent(queue, &reserve, FER__NOTE_MAX, cb, user);
+        status = push_note(queue, pool, fd, how);
+    } else {
+        status = push_inline(queue, pool, fd, parts, count, size, how, &reserve);
+        if (status == FER_OK)
+            append_sent(queue, &reserve, 0, cb, user);
     }
-    if ((how & FER__PUSH_NOW) != 0 && size + queue->queued > 0) {
-        fer_status status = write_now(queue, pool, fd, parts, count, size, how, &taken);
-        if (status != FER_OK && status != FER_EAGAIN) {
-            fer__reserve_give(pool, &reserve);
-            return status;
-        }
-    }
-    fer__sendq_append(queue, &reserve, parts, count, how, taken);
-    if (cb != NULL)
-        append_sent(queue, &reserve, cb, user);
     fer__reserve_give(pool, &reserve);
-    return FER_OK;
+    return status;
 }
 
 fer_status fer__sendq_write(fer__sendq *queue, fer__pool *pool, fer__fd fd) {
-    (void)move_to_lane(queue, pool, NULL, 0, 0);
+    fer__sendq_fold(queue);
+    fer__sendq_note(queue);
     return write_queue(queue, pool, fd);
 }
 
@@ -221,11 +163,14 @@ static void append_riders(fer__sendq *queue, fer__reserve *reserve, const struct
 fer_status fer__sendq_pass(fer__sendq *queue, fer__pool *pool, fer__fd fd,
                            const struct iovec *parts, size_t count, unsigned how,
                            const fer__fd *fds, size_t fd_count, void (*cb)(void), void *user) {
-    fer__reserve reserve;
+    fer__reserve reserve = {NULL, NULL};
     fer__riders *riders = NULL;
     size_t taken = 0;
     fer_status status = FER_EAGAIN;
-    if (!fer__reserve_make(queue, pool, parts, count, how, cb != NULL, &reserve) ||
+    fer__sendq_fold(queue);
+    fer__sendq_note(queue);
+    if ((cb != NULL && !fer__reserve_sent(pool, &reserve)) ||
+        !fer__reserve_make(queue, pool, parts, count, how, &reserve) ||
         !fer__reserve_add(pool, &reserve, 0)) {
         fer__reserve_give(pool, &reserve);
         return fer__fail_plain(FER_ENOMEM);
@@ -239,14 +184,11 @@ fer_status fer__sendq_pass(fer__sendq *queue, fer__pool *pool, fer__fd fd,
         return status;
     }
     queue->written += taken;
-    if (taken > 0)
-        queue->begun = bytes_of(parts, count) - taken;
     if (riders == NULL)
         fer__sendq_append(queue, &reserve, parts, count, how, taken);
     else
         append_riders(queue, &reserve, parts, count, how, riders);
-    if (cb != NULL)
-        append_sent(queue, &reserve, cb, user);
+    append_sent(queue, &reserve, 0, cb, user);
     fer__reserve_give(pool, &reserve);
     return FER_OK;
 }
@@ -263,9 +205,4 @@ fer__sent *fer__sendq_take_sent(fer__sendq *queue, int all) {
     if (queue->sent_head == NULL)
         queue->sent_tail = NULL;
     return sent;
-}
-
-uint64_t fer__sendq_waiting(const fer__sendq *queue) {
-    return queue->notes > 0 ? (uint64_t)queue->queued - queue->notes + queue->in_lane
-                            : queue->queued;
 }

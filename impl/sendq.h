@@ -1,9 +1,12 @@
 /**
  * The send queue of a stream or channel: what the kernel has not taken yet.
  *
- * Small pieces are gathered in blocks of 64 KiB; large ones are referred to where they are, if their
+ * Small messages are gathered in blocks of 64 KiB; large ones are referred to where they are, if their
  * owner keeps them until a completion. Header and payload are never joined just to be written.
  * Completions are tied to the bytes by their distance from the start of the stream.
+ *
+ * Where much is sent and there is a lane, frames go into a piece of it instead, and when that ends, a
+ * note of it joins the queue: what is before and behind it keeps its place.
  */
 #ifndef FER_IMPL_SENDQ_H
 #define FER_IMPL_SENDQ_H
@@ -12,6 +15,7 @@
 #include <stdint.h>
 
 #include "ferrule/types.h"
+#include "frame.h"
 #include "lane.h"
 #include "os.h"
 #include "pool.h"
@@ -36,7 +40,9 @@ typedef struct fer__segment {
     size_t size;
     uint8_t *block; /**< goes with the segment; NULL when a later one has it, or there is none */
     size_t room;    /**< bytes free behind the data, in the block */
-    fer__riders *riders; /**< descriptors that ride on the first byte; NULL when none do */
+    fer__riders *riders;         /**< descriptors that ride on the first byte; NULL when none do */
+    uint32_t stands_for;         /**< of a note: bytes in the lane; otherwise 0 */
+    uint8_t note[FER__NOTE_MAX]; /**< where the bytes of a note are */
 } fer__segment;
 
 /** A completion that waits. A node of the pool. */
@@ -52,12 +58,12 @@ typedef struct fer__sendq {
     fer__segment *tail;
     fer__sent *sent_head;
     fer__sent *sent_tail;
-    size_t queued;    /**< bytes that wait */
-    uint64_t written; /**< bytes that the kernel has */
-    size_t begun; /**< bytes at the front that must follow what was written: a frame may be cut */
+    size_t
+        queued; /**< bytes that wait for the socket, without those at the end that `at` knows of */
+    uint64_t written;    /**< bytes that the socket has taken */
     fer__lane_out *lane; /**< NULL when there is none */
-    uint32_t notes;      /**< bytes of BYTES frames that wait, and that only others are behind */
-    uint32_t in_lane;    /**< bytes that these stand for; no more than the ring has */
+    uint8_t *at;         /**< where small messages are gathered: see fer__sendq_room(); or NULL */
+    uint32_t room;       /**< how many bytes there may be there */
     uint32_t rides;      /**< descriptors that wait */
     int is_fifo;         /**< the descriptor is that of a FIFO, not of a socket */
 } fer__sendq;
@@ -66,7 +72,8 @@ typedef struct fer__sendq {
 enum {
     FER__PUSH_NOW = 1,   /**< write what there is, then this, at once */
     FER__PUSH_REFER = 2, /**< the bytes stay until the completion */
-    FER__PUSH_LAZY = 4 /**< with NOW: what is in the lane may wait until more of it has gathered */
+    FER__PUSH_LAZY = 4, /**< with NOW: what is in the lane may wait until more of it has gathered */
+    FER__PUSH_LANE = 8  /**< whole frames, which go into the lane if there is room */
 };
 
 /**
@@ -91,10 +98,25 @@ fer_status fer__sendq_pass(fer__sendq *queue, fer__pool *pool, fer__fd fd,
                            const fer__fd *fds, size_t fd_count, void (*cb)(void), void *user);
 
 /**
- * Room for `size` bytes behind what waits, which count as queued from now on; NULL when there is not as
- * much in one piece.
+ * Let up to `most` bytes be gathered behind what waits, by fer__sendq_room(), until anything else is done with
+ * the queue. Without something that waits, nothing is.
  */
-uint8_t *fer__sendq_room(fer__sendq *queue, size_t size);
+void fer__sendq_open(fer__sendq *queue, size_t most);
+
+/** Room for `size` bytes behind what waits, which wait from now on; NULL when there is not as much. */
+static inline uint8_t *fer__sendq_room(fer__sendq *queue, size_t size) {
+    uint8_t *at = queue->at;
+    if (size > queue->room)
+        return NULL;
+    queue->at += size;
+    queue->room -= (uint32_t)size;
+    return at;
+}
+
+/** Whether nothing waits. */
+static inline int fer__sendq_is_empty(const fer__sendq *queue) {
+    return queue->queued == 0 && (queue->lane == NULL || queue->lane->size == 0);
+}
 
 /** Write until the queue is empty (FER_OK) or the kernel takes no more (FER_EAGAIN). */
 fer_status fer__sendq_write(fer__sendq *queue, fer__pool *pool, fer__fd fd);
@@ -108,7 +130,7 @@ int fer__sendq_has_sent(const fer__sendq *queue);
 /** Copy what is referred to, so that its owner may have it back. */
 fer_status fer__sendq_own(fer__sendq *queue, fer__pool *pool);
 
-/** How much waits: what is in the lane counts as long as the peer has not been told of it. */
+/** How many bytes wait. Those in the lane do as long as the peer has not been told of them. */
 uint64_t fer__sendq_waiting(const fer__sendq *queue);
 
 /** Forget the bytes that wait; completions stay. */

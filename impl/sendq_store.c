@@ -60,6 +60,7 @@ int fer__reserve_add(fer__pool *pool, fer__reserve *reserve, int with_block) {
         return 0;
     segment->block = NULL;
     segment->riders = NULL;
+    segment->stands_for = 0;
     segment->next = reserve->segments;
     reserve->segments = segment;
     if (with_block) {
@@ -75,20 +76,18 @@ int fer__sendq_is_copied(size_t size, unsigned how) {
 }
 
 /* The segments that the pieces need when the kernel takes nothing. */
+int fer__reserve_sent(fer__pool *pool, fer__reserve *reserve) {
+    reserve->sent = fer__pool_node(pool);
+    return reserve->sent != NULL;
+}
+
 int fer__reserve_make(const fer__sendq *queue, fer__pool *pool, const struct iovec *parts,
-                      size_t count, unsigned how, int with_sent, fer__reserve *reserve) {
+                      size_t count, unsigned how, fer__reserve *reserve) {
     size_t room = 0;
     size_t i;
     /* What is written at once may take the last block with it. */
     if ((how & FER__PUSH_NOW) == 0 && queue->tail != NULL && queue->tail->block != NULL)
         room = queue->tail->room;
-    reserve->segments = NULL;
-    reserve->sent = NULL;
-    if (with_sent) {
-        reserve->sent = fer__pool_node(pool);
-        if (reserve->sent == NULL)
-            return 0;
-    }
     for (i = 0; i < count; i++) {
         size_t left = parts[i].iov_len;
         if (left == 0)
@@ -110,6 +109,15 @@ int fer__reserve_make(const fer__sendq *queue, fer__pool *pool, const struct iov
     return 1;
 }
 
+void fer__sendq_link(fer__sendq *queue, fer__segment *segment) {
+    segment->next = NULL;
+    if (queue->tail != NULL)
+        queue->tail->next = segment;
+    else
+        queue->head = segment;
+    queue->tail = segment;
+}
+
 /* Take a segment of the wanted sort out of the reserve, and put it at the end of the queue. */
 static fer__segment *append_segment(fer__sendq *queue, fer__reserve *reserve, int with_block) {
     fer__segment **at = &reserve->segments;
@@ -119,18 +127,13 @@ static fer__segment *append_segment(fer__sendq *queue, fer__reserve *reserve, in
         at = &(*at)->next;
     segment = *at;
     *at = segment->next;
-    segment->next = NULL;
     segment->size = 0;
     segment->room = 0;
     if (with_block) {
         segment->data = segment->block;
         segment->room = FER__BLOCK_SIZE;
     }
-    if (queue->tail != NULL)
-        queue->tail->next = segment;
-    else
-        queue->head = segment;
-    queue->tail = segment;
+    fer__sendq_link(queue, segment);
     return segment;
 }
 
@@ -178,12 +181,16 @@ void fer__sendq_consume(fer__sendq *queue, fer__pool *pool, size_t size) {
     while (size > 0 || (queue->head != NULL && queue->head->size == 0)) {
         fer__segment *head = queue->head;
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the kernel takes no more than was given. */
-        if (size < head->size) {
-            head->data += size;
-            head->size -= size;
+        size_t n = size < head->size ? size : head->size;
+        if (head->stands_for > 0)
+            queue->lane->noted -= n;
+        size -= n;
+        head->data += n;
+        head->size -= n;
+        if (head->size > 0)
             return;
-        }
-        size -= head->size;
+        if (head->stands_for > 0)
+            queue->lane->waiting -= head->stands_for;
         queue->head = head->next;
         if (queue->head == NULL)
             queue->tail = NULL;
@@ -216,69 +223,115 @@ void fer__sendq_split(fer__sendq *queue, fer__reserve *reserve) {
     before->room = 0;
 }
 
-uint8_t *fer__sendq_room(fer__sendq *queue, size_t size) {
-    fer__segment *tail = queue->tail;
-    uint8_t *room;
-    if (tail == NULL || tail->block == NULL || tail->room < size)
-        return NULL;
-    room = tail->block + (FER__BLOCK_SIZE - tail->room);
-    tail->size += size;
-    tail->room -= size;
-    queue->queued += size;
-    return room;
+/* How much was gathered, and is in no segment yet. */
+static size_t gathered(const fer__sendq *queue) {
+    const fer__lane_out *lane = queue->lane;
+    const fer__segment *tail = queue->tail;
+    if (queue->at == NULL)
+        return 0;
+    if (lane != NULL && lane->size > 0)
+        return (size_t)(queue->at - fer__lane_at(lane));
+    return (size_t)(queue->at - (tail->block + (FER__BLOCK_SIZE - tail->room)));
 }
 
-/* Copy a segment, and take the descriptors that ride on it along. */
-static void move_riders(fer__sendq *to, fer__reserve *reserve, fer__segment *from) {
-    fer__segment *before = to->tail;
-    if (before != NULL)
-        before->room = 0;
-    fer__sendq_copy(to, reserve, from->data, from->size);
-    to->rides += (uint32_t)from->riders->count;
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a segment that has riders has bytes. */
-    (before != NULL ? before->next : to->head)->riders = from->riders;
+void fer__sendq_open(fer__sendq *queue, size_t most) {
+    const fer__lane_out *lane = queue->lane;
+    const fer__segment *tail = queue->tail;
+    size_t room;
+    fer__sendq_fold(queue);
+    if (lane != NULL && lane->size > 0) {
+        queue->at = fer__lane_at(lane);
+        room = lane->room - lane->size;
+    } else if (tail != NULL && tail->block != NULL && tail->room > 0) {
+        queue->at = tail->block + (FER__BLOCK_SIZE - tail->room);
+        room = tail->room;
+    } else {
+        return;
+    }
+    queue->room = (uint32_t)(room < most ? room : most);
+}
+
+void fer__sendq_fold(fer__sendq *queue) {
+    size_t size = gathered(queue);
+    fer__lane_out *lane = queue->lane;
+    if (size > 0 && lane != NULL && lane->size > 0) {
+        lane->size += size;
+        lane->waiting += size;
+    } else if (size > 0) {
+        queue->tail->size += size;
+        queue->tail->room -= size;
+        queue->queued += size;
+    }
+    queue->at = NULL;
+    queue->room = 0;
+}
+
+uint64_t fer__sendq_waiting(const fer__sendq *queue) {
+    uint64_t waiting = (uint64_t)queue->queued + gathered(queue);
+    return queue->lane == NULL ? waiting : waiting - queue->lane->noted + queue->lane->waiting;
+}
+
+/* Bytes that are somebody else's. */
+static int is_lent(const fer__segment *segment) {
+    return segment->block == NULL && segment->stands_for == 0;
+}
+
+static size_t blocks_of(const fer__segment *segment) {
+    return (segment->size + FER__BLOCK_SIZE - 1) / FER__BLOCK_SIZE;
+}
+
+/* Put copies in the place of a segment, and return the last of them. */
+static fer__segment *replace(fer__sendq *queue, fer__pool *pool, fer__reserve *reserve,
+                             fer__segment **link) {
+    fer__segment *from = *link;
+    fer__segment *copy = NULL;
+    fer__segment *rest = from->next;
+    fer__riders *riders = from->riders;
+    size_t done = 0;
+    while (done < from->size) {
+        size_t left = from->size - done;
+        copy = reserve->segments;
+        reserve->segments = copy->next;
+        copy->size = left < FER__BLOCK_SIZE ? left : FER__BLOCK_SIZE;
+        copy->room = 0;
+        copy->data = copy->block;
+        copy->riders = riders;
+        riders = NULL;
+        memcpy(copy->block, from->data + done, copy->size);
+        done += copy->size;
+        *link = copy;
+        link = &copy->next;
+    }
+    *link = rest;
+    if (rest == NULL)
+        queue->tail = copy;
     from->riders = NULL;
+    give_segment(pool, from);
+    return copy;
 }
 
 fer_status fer__sendq_own(fer__sendq *queue, fer__pool *pool) {
-    fer__sendq copy = {0};
     fer__reserve reserve = {0};
+    fer__segment **link;
     fer__segment *at;
-    /* One more for each segment with descriptors, which begins a block. */
-    size_t blocks = (queue->queued + FER__BLOCK_SIZE - 1) / FER__BLOCK_SIZE + queue->rides;
-    for (at = queue->head; at != NULL && at->block != NULL; at = at->next)
-        continue;
-    if (at == NULL)
-        return FER_OK;
+    size_t blocks = 0;
+    fer__sendq_fold(queue);
+    for (at = queue->head; at != NULL; at = at->next)
+        blocks += is_lent(at) ? blocks_of(at) : 0;
     for (; blocks > 0; blocks--) {
         if (!fer__reserve_add(pool, &reserve, 1)) {
             fer__reserve_give(pool, &reserve);
             return fer__fail_plain(FER_ENOMEM);
         }
     }
-    for (at = queue->head; at != NULL; at = at->next) {
-        if (at->riders != NULL)
-            move_riders(&copy, &reserve, at);
-        else
-            fer__sendq_copy(&copy, &reserve, at->data, at->size);
-    }
-    fer__reserve_give(pool, &reserve);
-    copy.sent_head = queue->sent_head;
-    copy.sent_tail = queue->sent_tail;
-    copy.written = queue->written;
-    copy.is_fifo = queue->is_fifo;
-    copy.begun = queue->begun;
-    copy.lane = queue->lane;
-    copy.notes = queue->notes;
-    copy.in_lane = queue->in_lane;
-    queue->sent_head = NULL;
-    queue->sent_tail = NULL;
-    fer__sendq_drop(queue, pool);
-    *queue = copy;
+    for (link = &queue->head; *link != NULL; link = &at->next)
+        at = is_lent(*link) ? replace(queue, pool, &reserve, link) : *link;
     return FER_OK;
 }
 
 void fer__sendq_drop(fer__sendq *queue, fer__pool *pool) {
+    fer__lane_out *lane = queue->lane;
+    fer__sendq_fold(queue);
     while (queue->head != NULL) {
         fer__segment *head = queue->head;
         queue->head = head->next;
@@ -287,6 +340,10 @@ void fer__sendq_drop(fer__sendq *queue, fer__pool *pool) {
     queue->tail = NULL;
     queue->queued = 0;
     queue->rides = 0;
-    queue->begun = 0;
-    queue->notes = queue->in_lane = 0;
+    if (lane == NULL)
+        return;
+    if (lane->note != NULL)
+        fer__pool_give_node(pool, lane->note);
+    lane->note = NULL;
+    lane->size = lane->room = lane->waiting = lane->noted = 0;
 }

@@ -22,18 +22,37 @@ void fer__riders_free(fer__riders *riders);
 /** Set aside one more segment, with a block or without. 0 when there is no memory: give the reserve back. */
 int fer__reserve_add(fer__pool *pool, fer__reserve *reserve, int with_block);
 
+/** Set aside a completion. 0 when there is no memory. */
+int fer__reserve_sent(fer__pool *pool, fer__reserve *reserve);
+
 /**
- * Set aside what the pieces need when the kernel takes nothing of them, and a completion if wanted. 0 when
- * there is no memory: give the reserve back.
+ * Set aside what the pieces need when the kernel takes nothing of them. 0 when there is no memory: give the
+ * reserve back.
  */
 int fer__reserve_make(const fer__sendq *queue, fer__pool *pool, const struct iovec *parts,
-                      size_t count, unsigned how, int with_sent, fer__reserve *reserve);
+                      size_t count, unsigned how, fer__reserve *reserve);
 
 /** Give back what was not used. */
 void fer__reserve_give(fer__pool *pool, fer__reserve *reserve);
 
 /** Whether a piece of that size is copied when it must wait, and not referred to. */
 int fer__sendq_is_copied(size_t size, unsigned how);
+
+/** What was gathered becomes part of the queue, and no more is gathered. */
+void fer__sendq_fold(fer__sendq *queue);
+
+/** Put a segment at the end of the queue. */
+void fer__sendq_link(fer__sendq *queue, fer__segment *segment);
+
+/**
+ * Put the pieces, which are whole frames of `size` bytes, into the lane, behind everything else. 0 when there is
+ * none, or no room in it. What was gathered must be folded.
+ */
+int fer__sendq_fill(fer__sendq *queue, fer__pool *pool, const struct iovec *parts, size_t count,
+                    size_t size);
+
+/** End the open piece of the lane, if there is one, with a note on it. What was gathered must be folded. */
+void fer__sendq_note(fer__sendq *queue);
 
 /** Queue a copy of the bytes. */
 void fer__sendq_copy(fer__sendq *queue, fer__reserve *reserve, const uint8_t *data, size_t size);

@@ -1,0 +1,47 @@
+/* The lane of a send queue: pieces that are filled, and the notes on them. */
+#include "mem.h"
+#include "sendq_store.h"
+
+int fer__sendq_fill(fer__sendq *queue, fer__pool *pool, const struct iovec *parts, size_t count,
+                    size_t size) {
+    fer__lane_out *lane = queue->lane;
+    uint8_t *to;
+    size_t i;
+    if (lane == NULL || size > FER__LANE_LARGEST)
+        return 0;
+    if (lane->room - lane->size < size) {
+        fer__sendq_note(queue);
+        if (lane->note == NULL)
+            lane->note = fer__pool_node(pool);
+        if (lane->note == NULL ||
+            !fer__lane_begin(lane, size, size > FER__LANE_PIECE ? size : FER__LANE_PIECE))
+            return 0;
+    }
+    to = fer__lane_at(lane);
+    for (i = 0; i < count; i++) {
+        fer__copy(to, parts[i].iov_base, parts[i].iov_len);
+        to += parts[i].iov_len;
+    }
+    lane->size += size;
+    lane->waiting += size;
+    return 1;
+}
+
+void fer__sendq_note(fer__sendq *queue) {
+    fer__lane_out *lane = queue->lane;
+    fer__segment *note;
+    if (lane == NULL || lane->size == 0)
+        return;
+    note = lane->note;
+    lane->note = NULL;
+    note->block = NULL;
+    note->riders = NULL;
+    note->room = 0;
+    note->stands_for = (uint32_t)lane->size;
+    note->size = fer__bytes_encode(lane->position, note->stands_for, note->note);
+    note->data = note->note;
+    fer__sendq_link(queue, note);
+    queue->queued += note->size;
+    lane->noted += note->size;
+    fer__lane_end(lane);
+}

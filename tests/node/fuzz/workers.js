@@ -1,0 +1,82 @@
+'use strict';
+
+/**
+ * Random calls in workers that are terminated in the middle of them: workers.js SEED ROUNDS
+ *
+ * Prints `ok`, or what a worker left open or behind, with the seed of its round.
+ */
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { once } = require('node:events');
+const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads');
+const { makeDatagrams } = require('./datagrams.js');
+const { Random } = require('./random.js');
+const { makePair, makeServer } = require('./servers.js');
+const { makeStreams } = require('./streams.js');
+const { World, descriptors, leftOpen } = require('./world.js');
+
+/** A worker: run after run, and a message for every few calls. */
+async function work({ seed, folder }) {
+  const makers = { pair: [4, makePair], server: [4, makeServer], streams: [4, makeStreams], datagrams: [2, makeDatagrams] };
+  for (let run = 0; ; run += 1) {
+    const world = new World(seed + run, folder, makers);
+    world.names = run * 1000;
+    world.careful = true;
+    const { note } = world;
+    world.note = (what) => {
+      note.call(world, what);
+      if (world.trace.length % 10 === 0) parentPort.postMessage('calls');
+    };
+    process.removeAllListeners('uncaughtException').on('uncaughtException', (error) => world.fail(error));
+    await world.run(60);
+    if (world.failure !== null) throw world.failure;
+  }
+}
+
+/** Start one, and terminate it after some of its messages. */
+async function lifetime(random, folder) {
+  const worker = new Worker(__filename, { workerData: { seed: random.integer(0, 1e9), folder } });
+  let left = random.integer(0, 15);
+  const failed = once(worker, 'error').then(([error]) => { throw error; });
+  const enough = new Promise((resolve) => {
+    worker.on('message', () => {
+      left -= 1;
+      if (left <= 0) resolve();
+    });
+  });
+  await Promise.race([enough, failed]);
+  failed.catch(() => {});
+  await worker.terminate();
+}
+
+async function round(seed) {
+  const random = new Random(seed);
+  const folders = Array.from({ length: random.integer(1, 3) }, () => fs.mkdtempSync(path.join(os.tmpdir(), 'ferrule-fuzz-')));
+  try {
+    await Promise.all(folders.map((folder) => lifetime(random, folder)));
+    return folders.flatMap((folder) => fs.readdirSync(folder));
+  } finally {
+    for (const folder of folders) fs.rmSync(folder, { recursive: true });
+  }
+}
+
+async function main() {
+  const [seed, rounds] = process.argv.slice(2).map(Number);
+  // Node opens some things once.
+  await round(1);
+  const before = descriptors();
+  for (let i = 0; i < rounds; i += 1) {
+    const left = await round(seed + i);
+    left.push(...await leftOpen(before));
+    if (left.length > 0) {
+      process.stdout.write(`seed ${seed + i}: left ${left.join(', ')}\n`);
+      process.exit(1);
+    }
+  }
+  process.stdout.write('ok\n');
+}
+
+if (isMainThread) main();
+else work(workerData);

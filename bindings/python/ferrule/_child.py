@@ -6,7 +6,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Mapping
-from typing import IO, Any, Union
+from typing import IO, Any, Generic, TypeVar, Union
 
 from . import _ferrule, error
 from ._parent import VARIABLE
@@ -17,6 +17,41 @@ Program = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Stream = Union[int, IO[Any], None]
 """As ``subprocess`` takes it: None for the parent's own, ``subprocess.PIPE``, ``subprocess.DEVNULL``, a file, a
 descriptor."""
+
+C = TypeVar("C")
+P = TypeVar("P")
+
+
+class AnyChild(Generic[P, C]):
+    """A program with a channel to it, of the one kind or of the other."""
+
+    __slots__ = ("__weakref__", "_channel", "_process")
+    _name = "ferrule.Child"
+
+    def __init__(self, process: P, channel: C) -> None:
+        self._process = process
+        self._channel = channel
+
+    @property
+    def channel(self) -> C:
+        """The channel to the child. When the child dies, receiving ends with ResetError."""
+        return self._channel
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        number: int = self._process.pid  # type: ignore[attr-defined]
+        return number
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, minus the signal that ended it; None while the child runs."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        state = "running" if self.returncode is None else f"exited with {self.returncode}"
+        return f"<{self._name} {self.pid} {state}>"
+
 
 # Standard streams have the numbers below.
 _FIRST = 3

@@ -214,6 +214,44 @@ class OnChannel:
             raise failure
 
 
+class Making(OnChannel, IPCChannel):
+    """The side that makes a channel: its two rendezvous points."""
+
+    _in_path: str
+    _out_path: str
+
+    @property
+    def in_path(self) -> str:
+        """The rendezvous point for what this side reads.
+
+        Source: aea ``IPCChannel.in_path``.
+        """
+        return self._in_path
+
+    @property
+    def out_path(self) -> str:
+        """The rendezvous point for what this side writes.
+
+        Source: aea ``IPCChannel.out_path``.
+        """
+        return self._out_path
+
+
+class AtAddress(OnChannel):
+    """A side that is connected by an address."""
+
+    _address: str
+
+    async def connect(self, timeout: float = PIPE_CONN_TIMEOUT) -> bool:
+        """As ``IPCChannelClient.connect()``.
+
+        timeout: in seconds; 0 tries once.
+
+        Source: aea ``IPCChannelClient.connect``.
+        """
+        return await self._connect(open_plain(self._address, timeout))
+
+
 class Joining(OnChannel):
     """A client: what is wrong with the place only means that it is not connected."""
 

@@ -10,12 +10,11 @@ import weakref
 from asyncio import AbstractEventLoop
 
 from . import _ipc
-from ._ipc import PIPE_CONN_TIMEOUT
 
 _Identity = tuple[int, int]
 
 
-class PosixNamedPipeProtocol(_ipc.OnChannel):
+class PosixNamedPipeProtocol(_ipc.AtAddress):
     """Two FIFOs that are there already, one for each direction.
 
     in_path: the FIFO that this side reads.
@@ -36,17 +35,8 @@ class PosixNamedPipeProtocol(_ipc.OnChannel):
         super().__init__(logger)
         self._address = f"fifo:{in_path},{out_path}"
 
-    async def connect(self, timeout: float = PIPE_CONN_TIMEOUT) -> bool:
-        """As ``IPCChannelClient.connect()``.
 
-        timeout: in seconds; 0 tries once.
-
-        Source: aea ``PosixNamedPipeProtocol.connect``.
-        """
-        return await self._connect(_ipc.open_plain(self._address, timeout))
-
-
-class PosixNamedPipeChannel(PosixNamedPipeProtocol, _ipc.IPCChannel):
+class PosixNamedPipeChannel(PosixNamedPipeProtocol, _ipc.Making):
     """Two FIFOs in a private directory, which go away with it.
 
     logger: told of what goes on; never of what is in the messages.
@@ -78,22 +68,6 @@ class PosixNamedPipeChannel(PosixNamedPipeProtocol, _ipc.IPCChannel):
             await super().close()
         finally:
             self._remove()
-
-    @property
-    def in_path(self) -> str:
-        """The FIFO that this side reads.
-
-        Source: aea ``PosixNamedPipeChannel.in_path``.
-        """
-        return self._in_path
-
-    @property
-    def out_path(self) -> str:
-        """The FIFO that this side writes.
-
-        Source: aea ``PosixNamedPipeChannel.out_path``.
-        """
-        return self._out_path
 
 
 class PosixNamedPipeChannelClient(_ipc.Joining, PosixNamedPipeProtocol, _ipc.IPCChannelClient):

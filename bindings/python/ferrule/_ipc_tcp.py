@@ -74,7 +74,7 @@ class TCPSocketProtocol:
         await self._stream.close(patience)
 
 
-class TCPSocketChannel(_ipc.OnChannel, _ipc.IPCChannel):
+class TCPSocketChannel(_ipc.Making):
     """A port of the loopback, bound from the beginning, for exactly one peer.
 
     Any user of the machine can be that peer: ports have no permissions, as files have.
@@ -91,7 +91,7 @@ class TCPSocketChannel(_ipc.OnChannel, _ipc.IPCChannel):
     ) -> None:
         super().__init__(logger)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._port = str(self._listener.getsockname()[1])
+        self._in_path = self._out_path = str(self._listener.getsockname()[1])
 
     async def connect(self, timeout: float = PIPE_CONN_TIMEOUT) -> bool:
         """As ``IPCChannelClient.connect()``. When one peer is there, others are refused.
@@ -142,24 +142,8 @@ class TCPSocketChannel(_ipc.OnChannel, _ipc.IPCChannel):
         self._listener.close()
         await super().close()
 
-    @property
-    def in_path(self) -> str:
-        """The port.
 
-        Source: aea ``TCPSocketChannel.in_path``.
-        """
-        return self._port
-
-    @property
-    def out_path(self) -> str:
-        """The port.
-
-        Source: aea ``TCPSocketChannel.out_path``.
-        """
-        return self._port
-
-
-class TCPSocketChannelClient(_ipc.Joining, _ipc.IPCChannelClient):
+class TCPSocketChannelClient(_ipc.Joining, _ipc.AtAddress, _ipc.IPCChannelClient):
     """The other side of a ``TCPSocketChannel``.
 
     in_path: the port, or ``host:port``, where the host is one of the loopback.
@@ -183,12 +167,3 @@ class TCPSocketChannelClient(_ipc.Joining, _ipc.IPCChannelClient):
         super().__init__(logger)
         host, _, port = in_path.rpartition(":")
         self._address = f"tcp:{host or '127.0.0.1'}:{int(port)}"
-
-    async def connect(self, timeout: float = PIPE_CONN_TIMEOUT) -> bool:
-        """As ``IPCChannelClient.connect()``.
-
-        timeout: in seconds; 0 tries once.
-
-        Source: aea ``TCPSocketChannelClient.connect``.
-        """
-        return await self._connect(_ipc.open_plain(self._address, timeout))

@@ -26,28 +26,14 @@ _AFTERMATH = 1.0
 _HANDSHAKE = 5.0
 
 
-class Child:
+class Child(_child.AnyChild["Process", Channel]):
     """A program with a channel to it; ``spawn()`` makes them.
 
     As an asynchronous context manager it closes the channel and the child's standard input at the end of the block,
     and waits until the child has exited; when the block raises, or closing fails, the child is killed.
     """
 
-    __slots__ = ("__weakref__", "_channel", "_process")
-
-    def __init__(self, process: Process, channel: Channel) -> None:
-        self._process = process
-        self._channel = channel
-
-    @property
-    def channel(self) -> Channel:
-        """The channel to the child. When the child dies, receiving ends with ResetError."""
-        return self._channel
-
-    @property
-    def pid(self) -> int:
-        """The number of the process."""
-        return self._process.pid
+    __slots__ = ()
 
     @property
     def returncode(self) -> int | None:
@@ -111,10 +97,6 @@ class Child:
             self._channel.abort()
             await _reap(self._process)
             await self._channel._until_closed()
-
-    def __repr__(self) -> str:
-        state = "running" if self.returncode is None else f"exited with {self.returncode}"
-        return f"<ferrule.Child {self.pid} {state}>"
 
 
 def spawn(

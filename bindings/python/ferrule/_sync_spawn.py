@@ -21,28 +21,15 @@ if TYPE_CHECKING:
 _HANDSHAKE = 5.0
 
 
-class Child:
+class Child(_child.AnyChild["subprocess.Popen[bytes]", Channel]):
     """A program with a channel to it; ``spawn()`` makes them.
 
     As a context manager it closes the channel and the child's standard streams at the end of the block, and waits
     until the child has exited; when the block raises, or closing fails, the child is killed.
     """
 
-    __slots__ = ("__weakref__", "_channel", "_process")
-
-    def __init__(self, process: subprocess.Popen[bytes], channel: Channel) -> None:
-        self._process = process
-        self._channel = channel
-
-    @property
-    def channel(self) -> Channel:
-        """The channel to the child. When the child dies, receiving ends with ResetError."""
-        return self._channel
-
-    @property
-    def pid(self) -> int:
-        """The number of the process."""
-        return self._process.pid
+    __slots__ = ()
+    _name = "ferrule.sync.Child"
 
     @property
     def returncode(self) -> int | None:
@@ -104,10 +91,6 @@ class Child:
         finally:
             self._channel.abort()
             _reap(self._process)
-
-    def __repr__(self) -> str:
-        state = "running" if self.returncode is None else f"exited with {self.returncode}"
-        return f"<ferrule.sync.Child {self.pid} {state}>"
 
 
 def spawn(

@@ -6,6 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Callable
 
 from . import _ferrule, _inet, error
+from ._inet_handle import InetHandle
 from .handle import check_loop, make, require_callable
 from .loop import Loop
 from .stream import Stream
@@ -19,7 +20,7 @@ UV_TCP_REUSEPORT: int = _ferrule.FER_BIND_REUSE_PORT
 """Flag of ``TCP.bind()``: several sockets may share the port."""
 
 
-class TCP(Stream):
+class TCP(InetHandle, Stream):
     """A TCP socket: a listener, or a stream of bytes.
 
     loop: where its callbacks run.
@@ -88,31 +89,6 @@ class TCP(Stream):
         """
         _ferrule.fer_tcp_open(self._c, fd)
         self._opened()
-
-    def getsockname(self) -> tuple[str, int]:
-        """The address that the socket is bound to.
-
-        Raises Error FER_EBADF before it is open.
-        Source: ``fer_inet_getsockname``; pyuv ``TCP.getsockname``.
-        """
-        return _ferrule.fer_inet_getsockname(self._c)
-
-    @property
-    def family(self) -> socket.AddressFamily:
-        """The family of the socket: ``AF_INET`` or ``AF_INET6``.
-
-        Raises Error FER_EBADF before it is open.
-        Source: ``fer_inet_getsockname``; pyuv ``TCP.family``.
-        """
-        return _inet.family_of(self.getsockname()[0])
-
-    def getpeername(self) -> tuple[str, int]:
-        """The address that the socket is connected to.
-
-        Raises Error FER_EBADF before it is open, FER_ENOTCONN.
-        Source: ``fer_inet_getpeername``; pyuv ``TCP.getpeername``.
-        """
-        return _ferrule.fer_inet_getpeername(self._c)
 
     def nodelay(self, enable: bool) -> None:
         """Choose whether small pieces are sent at once instead of being gathered.

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from . import _ferrule, _inet
+from ._inet_handle import InetHandle
 from ._weak import weak_method
 from .handle import check_callable, check_loop, make, require_callable
-from .io_handle import IOHandle
 from .loop import Loop
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ UV_LEAVE_GROUP: int = _ferrule.FER_LEAVE_GROUP
 _Address = Optional[tuple[str, int]]
 
 
-class UDP(IOHandle):
+class UDP(InetHandle):
     """A UDP socket.
 
     loop: where its callbacks run.
@@ -226,23 +226,6 @@ class UDP(IOHandle):
 
     # --- Facts ---------------------------------------------------------------------------------------------
 
-    def getsockname(self) -> tuple[str, int]:
-        """The address that the socket is bound to.
-
-        Raises Error FER_EBADF before it is open.
-        Source: ``fer_inet_getsockname``; pyuv ``UDP.getsockname``.
-        """
-        return _ferrule.fer_inet_getsockname(self._c)
-
-    @property
-    def family(self) -> socket.AddressFamily:
-        """The family of the socket: ``AF_INET`` or ``AF_INET6``.
-
-        Raises Error FER_EBADF before it is open.
-        Source: ``fer_inet_getsockname``; pyuv ``UDP.family``.
-        """
-        return _inet.family_of(self.getsockname()[0])
-
     @property
     def send_queue_size(self) -> int:
         """How many bytes are in datagrams that wait for the kernel.
@@ -258,14 +241,6 @@ class UDP(IOHandle):
         Source: ``fer_udp_send_queue_count``; pyuv ``UDP.send_queue_count``.
         """
         return _ferrule.fer_udp_send_queue_count(self._c)
-
-    def getpeername(self) -> tuple[str, int]:
-        """The address that the socket is connected to.
-
-        Raises Error FER_EBADF before it is open, FER_ENOTCONN.
-        Source: ``fer_inet_getpeername``; uv_udp_getpeername.
-        """
-        return _ferrule.fer_inet_getpeername(self._c)
 
 
 def _to(address: _Address) -> tuple[str | None, int]:

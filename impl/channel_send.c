@@ -182,7 +182,7 @@ static fer_status push(fer_channel *channel, const struct iovec *iov, size_t cou
     /* Between messages with descriptors, a note is dearer than a small message. */
     if (is_busy(channel, size, now) && channel->out.rides == 0) {
         make_lane(channel);
-        how |= FER__PUSH_LANE;
+        how |= FER__PUSH_LANE | (channel->blocked ? 0u : FER__PUSH_WAIT);
     }
     status = fer__sendq_push(&channel->out, &channel->object.loop->pool, fer__channel_out(channel),
                              iov, count, how, (void (*)(void))cb, user);

@@ -6,8 +6,9 @@
 #include "status.h"
 
 enum {
-    MADE_MAX = 256,  /* so many that this process makes, of a ring each */
-    TAKEN_MAX = 8192 /* and takes: two of its mappings each, of which it may have some 65,000 */
+    MADE_MAX = 256,   /* so many that this process makes, of a ring each */
+    COPIED_IN_NS = 8, /* bytes that the kernel copies in a nanosecond, or less */
+    TAKEN_MAX = 8192  /* and takes: two of its mappings each, of which it may have some 65,000 */
 };
 
 static atomic_int made_lanes;
@@ -46,6 +47,7 @@ fer_status fer__lane_make(fer__lane_out **lane) {
         atomic_fetch_sub_explicit(&made_lanes, 1, memory_order_relaxed);
         return status;
     }
+    made->stuck = UINT64_MAX;
     *lane = made;
     return FER_OK;
 }
@@ -84,6 +86,21 @@ int fer__lane_begin(fer__lane_out *lane, size_t least, size_t most) {
         return 0;
     lane->position = at;
     lane->room = room < most ? (size_t)room : most;
+    return 1;
+}
+
+int fer__lane_wait(fer__lane_out *lane, size_t least, size_t most) {
+    const int64_t until = fer__os_now_ns() + (int64_t)(most / COPIED_IN_NS);
+    while (!fer__lane_begin(lane, least, most)) {
+        uint64_t freed = atomic_load_explicit(free_up_to(lane->memory), memory_order_relaxed);
+        if (freed == lane->stuck)
+            return 0;
+        if (fer__os_now_ns() >= until) {
+            lane->stuck = freed;
+            return 0;
+        }
+        fer__os_yield();
+    }
     return 1;
 }
 

@@ -10,7 +10,7 @@
  * The memory is a page for control, then a ring. Positions in the ring only grow; a position's place
  * is its remainder by the size of the ring. A piece never goes over the end. The receiver stores, in the
  * first 8 bytes of the control page, the position up to which the sender may use the ring again. When
- * there is no room, bytes go through the socket: nobody ever waits for a lane.
+ * there is no room, even after a moment, bytes go through the socket.
  */
 #ifndef FER_IMPL_LANE_H
 #define FER_IMPL_LANE_H
@@ -40,6 +40,7 @@ typedef struct fer__lane_out {
     size_t room;       /**< bytes for which it has room, those included */
     size_t waiting;    /**< bytes of which the peer has not been told, those included */
     size_t noted;      /**< bytes of the notes that wait */
+    uint64_t stuck; /**< up to here the receiver had made room when a wait for more was in vain */
     struct fer__segment
         *note; /**< what the note on the open piece will be; NULL when none is open */
 } fer__lane_out;
@@ -61,6 +62,12 @@ void fer__lane_unmake(fer__lane_out *lane);
 
 /** Open a piece with room for `least` bytes, and for up to `most` if there is so much. 0 when there is not. */
 int fer__lane_begin(fer__lane_out *lane, size_t least, size_t most);
+
+/**
+ * As fer__lane_begin(), but give the receiver a moment to make room: not longer than the kernel would need to copy
+ * as much, and only if it does something. It must have been told of everything before.
+ */
+int fer__lane_wait(fer__lane_out *lane, size_t least, size_t most);
 
 /** Where the next byte of the open piece goes. */
 uint8_t *fer__lane_at(const fer__lane_out *lane);

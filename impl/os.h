@@ -168,6 +168,12 @@ fer_status fer__os_wait(fer__wait *waits, size_t count, int64_t timeout_ms);
 /** Milliseconds of a clock that only goes forward. */
 int64_t fer__os_now(void);
 
+/** The same clock in nanoseconds. */
+int64_t fer__os_now_ns(void);
+
+/** Let another thread or process run, if one waits for this processor. */
+void fer__os_yield(void);
+
 /* Names of pipes. */
 
 /** What fer__os_bind_pipe() made, so that it can be removed again. */

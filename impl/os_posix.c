@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -335,6 +336,16 @@ int64_t fer__os_now(void) {
     int64_t now = now_ms();
     errno = saved;
     return now;
+}
+
+int64_t fer__os_now_ns(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void fer__os_yield(void) {
+    (void)sched_yield();
 }
 
 static int wait_for(struct pollfd *polls, size_t count, int64_t timeout_ms) {

@@ -119,6 +119,23 @@ static fer_status push_note(fer__sendq *queue, fer__pool *pool, fer__fd fd, unsi
     return status == FER_EAGAIN ? FER_OK : status;
 }
 
+/* Put the pieces into the lane, if that is how. FER_EAGAIN when they have to go through the socket. */
+static fer_status fill(fer__sendq *queue, fer__pool *pool, fer__fd fd, const struct iovec *parts,
+                       size_t count, size_t size, unsigned how) {
+    fer_status status;
+    if ((how & FER__PUSH_LANE) == 0 || queue->lane == NULL || size > FER__LANE_LARGEST)
+        return FER_EAGAIN;
+    if (fer__sendq_fill(queue, pool, parts, count, size, 0))
+        return FER_OK;
+    if ((how & FER__PUSH_WAIT) == 0)
+        return FER_EAGAIN;
+    /* The receiver makes room of what it has been told. */
+    status = write_queue(queue, pool, fd);
+    if (status == FER_OK && !fer__sendq_fill(queue, pool, parts, count, size, 1))
+        status = FER_EAGAIN;
+    return status;
+}
+
 fer_status fer__sendq_push(fer__sendq *queue, fer__pool *pool, fer__fd fd,
                            const struct iovec *parts, size_t count, unsigned how, void (*cb)(void),
                            void *user) {
@@ -128,10 +145,11 @@ fer_status fer__sendq_push(fer__sendq *queue, fer__pool *pool, fer__fd fd,
     fer__sendq_fold(queue);
     if (cb != NULL && !fer__reserve_sent(pool, &reserve))
         return fer__fail_plain(FER_ENOMEM);
-    if ((how & FER__PUSH_LANE) != 0 && fer__sendq_fill(queue, pool, parts, count, size)) {
+    status = fill(queue, pool, fd, parts, count, size, how);
+    if (status == FER_OK) {
         append_sent(queue, &reserve, FER__NOTE_MAX, cb, user);
         status = push_note(queue, pool, fd, how);
-    } else {
+    } else if (status == FER_EAGAIN) {
         status = push_inline(queue, pool, fd, parts, count, size, how, &reserve);
         if (status == FER_OK)
             append_sent(queue, &reserve, 0, cb, user);

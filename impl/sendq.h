@@ -73,7 +73,9 @@ enum {
     FER__PUSH_NOW = 1,   /**< write what there is, then this, at once */
     FER__PUSH_REFER = 2, /**< the bytes stay until the completion */
     FER__PUSH_LAZY = 4, /**< with NOW: what is in the lane may wait until more of it has gathered */
-    FER__PUSH_LANE = 8  /**< whole frames, which go into the lane if there is room */
+    FER__PUSH_LANE = 8, /**< whole frames, which go into the lane if there is room */
+    FER__PUSH_WAIT =
+        16 /**< with LANE: wait a moment for room; not while the socket takes no more */
 };
 
 /**

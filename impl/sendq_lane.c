@@ -2,21 +2,26 @@
 #include "mem.h"
 #include "sendq_store.h"
 
+/* Have a piece open that has room for so much. */
+static int begin(fer__sendq *queue, fer__pool *pool, size_t size, int wait) {
+    fer__lane_out *lane = queue->lane;
+    size_t most = size > FER__LANE_PIECE ? size : FER__LANE_PIECE;
+    if (lane->room - lane->size >= size)
+        return 1;
+    fer__sendq_note(queue);
+    if (lane->note == NULL)
+        lane->note = fer__pool_node(pool);
+    return lane->note != NULL &&
+           (wait ? fer__lane_wait(lane, size, most) : fer__lane_begin(lane, size, most));
+}
+
 int fer__sendq_fill(fer__sendq *queue, fer__pool *pool, const struct iovec *parts, size_t count,
-                    size_t size) {
+                    size_t size, int wait) {
     fer__lane_out *lane = queue->lane;
     uint8_t *to;
     size_t i;
-    if (lane == NULL || size > FER__LANE_LARGEST)
+    if (!begin(queue, pool, size, wait))
         return 0;
-    if (lane->room - lane->size < size) {
-        fer__sendq_note(queue);
-        if (lane->note == NULL)
-            lane->note = fer__pool_node(pool);
-        if (lane->note == NULL ||
-            !fer__lane_begin(lane, size, size > FER__LANE_PIECE ? size : FER__LANE_PIECE))
-            return 0;
-    }
     to = fer__lane_at(lane);
     for (i = 0; i < count; i++) {
         fer__copy(to, parts[i].iov_base, parts[i].iov_len);

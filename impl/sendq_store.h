@@ -45,11 +45,11 @@ void fer__sendq_fold(fer__sendq *queue);
 void fer__sendq_link(fer__sendq *queue, fer__segment *segment);
 
 /**
- * Put the pieces, which are whole frames of `size` bytes, into the lane, behind everything else. 0 when there is
- * none, or no room in it. What was gathered must be folded.
+ * Put the pieces, which are whole frames of `size` bytes, into the lane, behind everything else; with `wait` as
+ * fer__lane_wait() does. 0 when there is no room. There must be a lane, and what was gathered must be folded.
  */
 int fer__sendq_fill(fer__sendq *queue, fer__pool *pool, const struct iovec *parts, size_t count,
-                    size_t size);
+                    size_t size, int wait);
 
 /** End the open piece of the lane, if there is one, with a note on it. What was gathered must be folded. */
 void fer__sendq_note(fer__sendq *queue);

@@ -4,7 +4,6 @@
  */
 
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 
 import { connect } from '../bindings/node/lib/index.mjs';
@@ -47,7 +46,7 @@ async function send(channel, names) {
     });
     waiting.push({ name, size: data.length, digest: createHash('sha256').update(data).digest() });
     waitingBytes += data.length;
-    if (!channel.send(data)) await once(channel, 'drain');
+    await channel.send(data);
   }
 }
 

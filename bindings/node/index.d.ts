@@ -42,9 +42,9 @@ declare namespace ferrule {
     wire?: 'native' | 'plain' | undefined;
     /** The largest message that this side takes, in bytes; 64 MiB unless given. */
     maxMessage?: number | undefined;
-    /** Queued bytes above which send() gives false; 1 MiB unless given. */
+    /** Queued bytes from which on `writable` is false; 1 MiB unless given. */
     highWater?: number | undefined;
-    /** Queued bytes above which send() throws EAGAIN; 64 MiB unless given. */
+    /** Queued bytes above which a message is refused with EAGAIN; 64 MiB unless given. */
     hardCap?: number | undefined;
     /** Until the peer has said hello; 5 seconds unless given. */
     handshakeTimeout?: number | undefined;
@@ -176,7 +176,7 @@ declare namespace ferrule {
    * before one of them asks, and nothing is lost in between. 'end' is the peer's goodbye; a peer that died is
    * an 'error' with the code ECONNRESET. Both close this side, and 'close' comes last, once. When messages are
    * taken with `for await` or receive(), and nobody listens to 'error', the error is thrown there instead. 'drain'
-   * comes when there is room again after send() gave false, and when there never will be because the channel ended.
+   * comes when there is room again after there was none, and when there never will be because the channel ended.
    */
   class Channel extends EventEmitter {
     private constructor();
@@ -195,20 +195,24 @@ declare namespace ferrule {
     /**
      * Send a message; several pieces become one message.
      *
-     * It is accepted whole, or refused whole with an error thrown: EAGAIN over the hard cap, EMSGSIZE over the
+     * It is accepted whole, or refused whole, and the promise rejected: EAGAIN over the hard cap, EMSGSIZE over the
      * peer's limit, EPIPE after the peer's goodbye, ECONNRESET. Bytes from 64 KiB up are not copied: they must
-     * not change, nor their memory be transferred, until the kernel has them, which is what the callback tells.
+     * not change, nor their memory be transferred, until the kernel has them.
      *
      * Handles that go with it stay usable here, and may be closed at once; one of Node's own objects is closed once
      * the kernel has it, unless `keepOpen` is true. ENOTSUP when the peer, the transport or the wire does not take them.
-     * @returns false when it is better to wait for 'drain' before sending more
+     *
+     * To wait for the promise is the simplest way not to send faster than the peer receives; `writable` with 'drain', and
+     * trySend(), are others. Nobody has to: what was accepted and then lost is told by how the channel ends, where
+     * somebody receives. A message that was refused, and whose promise nobody looks at, is an unhandled rejection.
+     * @returns the kernel has the whole message
      */
-    send(data: Data | readonly Data[], callback?: (error: FerruleError | null) => void): boolean;
-    send(
-      data: Data | readonly Data[],
-      options: SendOptions | undefined,
-      callback?: (error: FerruleError | null) => void,
-    ): boolean;
+    send(data: Data | readonly Data[], options?: SendOptions): Promise<void>;
+    /**
+     * Wait until everything that was sent so far has left, also what cork() holds back.
+     * @returns the kernel has it
+     */
+    flush(): Promise<void>;
     /** Send a message now or not at all: false, with nothing sent, when it has to wait for 'drain'. */
     trySend(data: Data | readonly Data[], options?: SendOptions): boolean;
     /**

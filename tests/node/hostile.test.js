@@ -208,7 +208,7 @@ test('a server that is killed in the middle of a message', isolated(async ({ add
     for await (const message of channel) seen += message.length;
   }, { code: 'ECONNRESET' });
   assert.equal(seen, 0);
-  assert.throws(() => channel.send('x'), { code: 'ECONNRESET' });
+  await assert.rejects(channel.send('x'), { code: 'ECONNRESET' });
   await closed(channel);
   // Its socket file is stale: the next server takes its place.
   const next = await ferrule.listen(address, () => {});

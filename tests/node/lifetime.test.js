@@ -19,7 +19,7 @@ test('the collector leaves what is open and takes what is closed', isolated(asyn
 }));
 
 test('Node exits when nothing is open, and not before', isolated(async ({ folder }) => {
-  const over = ['loaded', 'pipe made', 'channel closed', 'server unref', 'channel unref', 'pipe unref', 'pipe destroyed', 'nobody receives'];
+  const over = ['loaded', 'pipe made', 'channel closed', 'server unref', 'channel unref', 'pipe unref', 'pipe destroyed', 'nobody receives', 'nobody waits'];
   for (const role of over) {
     const { code, signal, stdout, stderr } = await run('lone.js', [role, folder]);
     assert.equal(stderr, '', role);
@@ -28,7 +28,10 @@ test('Node exits when nothing is open, and not before', isolated(async ({ folder
   }
   const sent = await run('lone.js', ['everything sent', folder]);
   assert.deepEqual(sent, { code: 0, signal: null, stdout: 'end\nsent\nexit\n', stderr: '' });
-  for (const role of ['server', 'listener', 'receive', 'for await', 'sending', 'receiving', 'server ref', 'receiving ref', 'pipe listening']) {
+  const gathered = await run('lone.js', ['gathered', folder]);
+  assert.equal(gathered.code, 0);
+  assert.deepEqual(gathered.stdout.split('\n').sort(), ['', 'end', 'exit', 'sent']);
+  for (const role of ['server', 'listener', 'receive', 'for await', 'waits again', 'sending', 'server ref', 'listener ref', 'pipe listening']) {
     const { code, stdout, stderr } = await run('lone.js', [role, folder, 'watch']);
     assert.equal(stderr, '', role);
     assert.equal(code, 0, role);
@@ -47,7 +50,7 @@ test('AsyncLocalStorage is kept in every callback', isolated(async ({ address, p
     accepted.push(channel);
     channel.on('message', (message) => {
       note('message at the server');
-      channel.send(message, () => note('send callback'));
+      channel.send(message).then(() => note('after a send'));
     });
     channel.on('end', () => note('end'));
     channel.on('close', () => note('close'));
@@ -60,7 +63,7 @@ test('AsyncLocalStorage is kept in every callback', isolated(async ({ address, p
     return channel;
   });
   const drained = event(client, 'drain');
-  storage.run('send', () => client.send(Buffer.alloc(3_000_000), () => note('own callback')));
+  storage.run('send', () => client.send(Buffer.alloc(3_000_000)).then(() => note('own send')));
   await Promise.all([drained, event(client, 'message')]);
   const over = event(accepted[0], 'close');
   await storage.run('close', async () => {
@@ -72,13 +75,13 @@ test('AsyncLocalStorage is kept in every callback', isolated(async ({ address, p
   assert.deepEqual(Object.fromEntries(seen), {
     'handler': 'server',
     'message at the server': 'server',
-    'send callback': 'server',
+    'after a send': 'server',
     'end': 'server',
     'close': 'server',
     'after connect': 'client',
     'message at the client': 'client',
     'drain': 'client',
-    'own callback': 'send',
+    'own send': 'send',
     'after close': 'close',
   });
   seen.clear();

@@ -164,7 +164,7 @@ for (const [name, open] of Object.entries(raws)) {
       } else {
         // The goodbye: what follows is not looked at.
         assert.equal(await channel.receive(), null);
-        assert.throws(() => channel.send('x'), { code: 'EPIPE' });
+        await assert.rejects(channel.send('x'), { code: 'EPIPE' });
       }
       await done();
     }));

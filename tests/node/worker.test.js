@@ -46,7 +46,7 @@ test('a worker with an idle connection is terminated', isolated(async ({ address
 }));
 
 test('a worker with writes under way is terminated', isolated(async ({ address }) => {
-  for (const role of ['writing', 'writing with callbacks', 'closing', 'pipe writing']) {
+  for (const role of ['writing', 'writing with promises', 'closing', 'pipe writing']) {
     const { server, next } = await listenQueue(address, { wire: role.startsWith('pipe') ? 'plain' : 'native' });
     const worker = await startWorker(role, address);
     const peer = await next();

@@ -3,18 +3,23 @@
 const EventEmitter = require('node:events');
 const native = require('./native.js');
 const { abortError, check, codedError, status, statusError } = require('./errors.js');
-const { forAddon } = require('./bytes.js');
-const { passengers } = require('./objects.js');
-const { checkBoolean, checkOptions, checkSignal, checkTime } = require('./options.js');
+const { checkOptions, checkSignal } = require('./options.js');
 const { credentialsOf, infoOf, statsOf } = require('./access.js');
-const { tell, tellReceived, tellSent } = require('./diagnostics.js');
+const { tell, tellReceived } = require('./diagnostics.js');
 const { unpack } = require('./inbox.js');
-const { bind, carries, ending, untilOpen } = require('./opening.js');
+const { carries, ending, untilOpen } = require('./opening.js');
+const { Outbox } = require('./outbox.js');
 const { NONE, Receiver } = require('./receiver.js');
 const { checkMessages, sendAll } = require('./sending.js');
 
 /** Only this package makes channels: connect() and listen() give them out. */
 const token = Symbol('ferrule.channel');
+
+/** What a message is refused or lost with when that is no more than the end of the channel. */
+const GONE = new Set([status.EPIPE, status.ECONNRESET, status.ECLOSED, status.ECANCELED]);
+
+/** When a channel keeps Node from exiting, as the library numbers it. */
+const HOLD = { never: 0, waiting: 1, sending: 2 };
 
 /** Addon object -> Channel. */
 const channels = new WeakMap();
@@ -39,11 +44,12 @@ function forward(name, deliver) {
  * Messages come as 'message' events, or to a `for await` loop, or from receive(); nothing is received before
  * one of them asks, and nothing is lost in between. 'end' is the peer's goodbye; a peer that died is an
  * 'error' with the code ECONNRESET. Both close this side, and 'close' comes last, once. 'drain' comes when there is
- * room again after send() gave false, and when there never will be because the channel ended.
+ * room again after there was none, and when there never will be because the channel ended.
  */
 class Channel extends EventEmitter {
   #handle;
   #receiver;
+  #outbox;
   /** Called at the end of a connect that is under way. */
   #opening = null;
   /** { error } when the peer has ended; null in it after its goodbye. */
@@ -52,8 +58,11 @@ class Channel extends EventEmitter {
   #aborted = false;
   /** { error } when the close has ended; null in it when all was well. */
   #closed = null;
-  /** A send() said to wait for 'drain', which has not come yet. */
+  /** There was no room, and 'drain' has not come yet. */
   #full = false;
+  /** Whether it may keep Node from exiting, and when the addon's object does. */
+  #refd = true;
+  #held = HOLD.waiting;
   /** 'close' was emitted. */
   #over = false;
   /** Who waits for the close: { resolve, reject }. */
@@ -68,7 +77,13 @@ class Channel extends EventEmitter {
     }
     super({ captureRejections: options.captureRejections });
     this.#handle = handle;
-    this.#receiver = new Receiver(handle, this, carries(options), () => this.#emitClose());
+    this.#receiver = new Receiver(handle, this, carries(options), () => this.#emitClose(), () => this.#hold());
+    this.#outbox = new Outbox(handle, this, options.numbers[4], {
+      failure: (number, detail) => this.#sendError(number, detail),
+      tells: () => this.#receiver.started,
+      full: () => { this.#full = true; },
+      lost: (number, detail) => { if (number === status.ENOMEM) this.#onEnded(number, detail); },
+    });
     channels.set(handle, this);
   }
 
@@ -92,9 +107,7 @@ class Channel extends EventEmitter {
     forward('channelEnded', (channel, number, detail) => channel.#onEnded(number, detail));
     forward('channelDrain', (channel) => channel.#drain());
     forward('channelClosed', (channel, number, detail) => channel.#onClosed(number, detail));
-    native.register('channelSent', (callback, number, detail) => {
-      callback(number < 0 ? statusError(number, 'send', { detail }) : null);
-    });
+    forward('channelFlushed', (channel, number, detail) => channel.#outbox.onFlushed(number, detail));
   }
 
   /** A channel that is about to open, once `begin` is called; the promise of connect() and parent(). */
@@ -132,24 +145,29 @@ class Channel extends EventEmitter {
   /**
    * Send a message: a string (as UTF-8), bytes, or an array of them that becomes one message.
    *
-   * It is accepted whole, or refused whole with an error thrown. Bytes from 64 KiB up are not copied: they
-   * must not change until the kernel has them, which is what the callback tells.
+   * It is accepted whole, or refused whole: then the promise is rejected. Bytes from 64 KiB up are not copied: they must
+   * not change until the kernel has them.
    *
    * Handles go with the message, delivered together with it or not at all. They stay usable here, and may be
    * closed at once; one of Node's own objects is closed once the kernel has it, unless keepOpen is given.
    *
    * @param {string | ArrayBufferView | ArrayBufferLike | Array<string | ArrayBufferView | ArrayBufferLike>} data
-   * @param {{ handles?: unknown[], keepOpen?: boolean } | ((error: Error | null) => void)} [options] handles: up to 64,
-   *   each a Pipe, TCP or UDP, a ReceivedHandle, a net.Socket, net.Server or dgram.Socket, or a descriptor
-   * @param {(error: Error | null) => void} [callback] the kernel has the whole message
-   * @returns {boolean} false when it is better to wait for 'drain' before sending more
+   * @param {{ handles?: unknown[], keepOpen?: boolean }} [options] handles: up to 64, each a Pipe, TCP or UDP, a
+   *   ReceivedHandle, a net.Socket, net.Server or dgram.Socket, or a descriptor
+   * @returns {Promise<void>} the kernel has the whole message. Nobody has to wait for it: what was accepted and then lost
+   *   is told by how the channel ends. A message that was refused is an unhandled rejection then
    */
-  send(data, options, callback) {
-    if (options !== undefined && typeof options !== 'function') return this.#pass(data, options, callback) === 1;
-    const bytes = forAddon(data);
-    const number = this.#accepted(this.#handle.send(bytes, bind(options ?? callback)));
-    tellSent(this, [bytes], 0);
-    return number === 1;
+  send(data, options) {
+    return this.#outbox.send(data, options);
+  }
+
+  /**
+   * Wait until everything that was sent so far has left, also what cork() holds back.
+   *
+   * @returns {Promise<void>} the kernel has it
+   */
+  flush() {
+    return this.#outbox.flush();
   }
 
   /**
@@ -163,18 +181,8 @@ class Channel extends EventEmitter {
     const { signal } = checkOptions(options);
     if (checkSignal(signal)?.aborted) throw abortError(signal);
     const list = checkMessages(messages);
-    if (list.length > 0) await sendAll(this, list, (...some) => this.#sendSome(...some), signal);
-  }
-
-  /** As many as there is room for. */
-  #sendSome(list, from, callback) {
-    const number = this.#handle.sendMany(list, from, callback);
-    const full = number === status.EAGAIN;
-    if (number < 0 && !full) throw this.#sendError(number, native.detail());
-    const accepted = full ? 0 : number;
-    if (full || !this.writable) this.#full = true;
-    tellSent(this, list.slice(from, from + accepted), 0);
-    return accepted;
+    const outbox = this.#outbox;
+    if (list.length > 0) await sendAll(this, list, (data) => outbox.push(data), () => outbox.sent(), signal);
   }
 
   /**
@@ -187,7 +195,7 @@ class Channel extends EventEmitter {
   trySend(data, options) {
     if (!this.#closing && !this.writable) return false;
     try {
-      this.#pass(data, options);
+      this.#outbox.push(data, options);
     } catch (error) {
       if (error.status === 'FER_EAGAIN') return false;
       throw error;
@@ -195,55 +203,21 @@ class Channel extends EventEmitter {
     return true;
   }
 
-  /** Send with options. */
-  #pass(data, options, callback) {
-    const { handles = NONE, keepOpen } = checkOptions(options);
-    const keep = checkBoolean(keepOpen, 'options.keepOpen', false);
-    const listener = bind(callback);
-    const bytes = forAddon(data);
-    const { fds, waits, settle } = passengers(handles, keep);
-    if (fds.length === 0) {
-      const number = this.#accepted(this.#handle.send(bytes, listener));
-      tellSent(this, [bytes], 0);
-      return number;
-    }
-    const onsent = (error) => {
-      settle(error === null);
-      listener?.(error);
-    };
-    let accepted = false;
-    try {
-      const number = this.#accepted(this.#handle.pass(bytes, waits ? onsent : listener, fds));
-      accepted = true;
-      tellSent(this, [bytes], fds.length);
-      return number;
-    } finally {
-      if (!accepted || !waits) settle(accepted);
-    }
-  }
-
-  /** What a send gave: an error when the message was refused. */
-  #accepted(number) {
-    if (number < 0) throw this.#sendError(number, native.detail());
-    // Room that this one found is not news yet to who waits for it.
-    if (number === 0) this.#full = true;
-    return number;
-  }
-
   /** Hold back what is sent from now on, so that it leaves together, until uncork(). */
   cork() {
-    if (!this.#closing) check(this.#handle.cork(), 'cork');
+    if (!this.#closing) this.#outbox.cork();
     return this;
   }
 
   /** Let go of what cork() held back, and hold back no more. */
   uncork() {
-    if (!this.#closing) check(this.#handle.uncork(), 'uncork');
+    if (!this.#closing) this.#outbox.uncork();
     return this;
   }
 
   /** How many bytes of what was sent, headers included, the kernel never got. Final once the channel is closed. */
   get unsent() {
+    this.#outbox.deliver();
     return check(this.#handle.unsent(), 'unsent');
   }
 
@@ -256,22 +230,7 @@ class Channel extends EventEmitter {
    * @returns {Promise<Buffer | null>} null after the peer's goodbye, and after close() or abort() on this side
    */
   async receive(options) {
-    const { signal, timeout } = checkOptions(options);
-    checkSignal(signal);
-    const time = checkTime(timeout, 'options.timeout');
-    if (signal?.aborted) throw abortError(signal);
-    let timer;
-    let onabort;
-    try {
-      return await this.#receiver.take((cancel) => {
-        onabort = () => cancel(abortError(signal));
-        signal?.addEventListener('abort', onabort, { once: true });
-        if (time > 0) timer = setTimeout(() => cancel(statusError(status.ETIMEDOUT, 'receive')), time);
-      });
-    } finally {
-      clearTimeout(timer);
-      if (onabort !== undefined) signal?.removeEventListener('abort', onabort);
-    }
+    return options === undefined ? this.#receiver.take() : this.#receiver.receive(options);
   }
 
   /** The same as receive(). */
@@ -319,6 +278,25 @@ class Channel extends EventEmitter {
     return this;
   }
 
+  /** As EventEmitter's. Without a listener of 'message', messages wait. */
+  removeListener(name, listener) {
+    super.removeListener(name, listener);
+    this.#receiver.update();
+    return this;
+  }
+
+  /** The same as removeListener(). */
+  off(name, listener) {
+    return this.removeListener(name, listener);
+  }
+
+  /** As EventEmitter's. */
+  removeAllListeners(...names) {
+    super.removeAllListeners(...names);
+    this.#receiver.update();
+    return this;
+  }
+
   /** Hold messages back until resume(). What the peer sends waits, and in the end makes it wait. */
   pause() {
     this.#receiver.pause();
@@ -339,10 +317,7 @@ class Channel extends EventEmitter {
   /** Whether more may be sent before waiting for 'drain'. */
   get writable() {
     if (this.#closing) return false;
-    const writable = this.#handle.writable() === 1;
-    // Who saw this waits for 'drain', whatever send() said last.
-    if (!writable) this.#full = true;
-    return writable;
+    return this.#outbox.writable;
   }
 
   /** Whether this side is closed, or about to be: nothing can be sent. */
@@ -357,6 +332,7 @@ class Channel extends EventEmitter {
    *   maxHandles: number, peerMaxHandles: number, queued: number, highWater: number }}
    */
   get info() {
+    this.#outbox.deliver();
     return infoOf(this.#handle);
   }
 
@@ -367,6 +343,7 @@ class Channel extends EventEmitter {
    *   handlesOut: number, queued: number, highWaterHits: number }} bytes are those of the payloads
    */
   stats() {
+    this.#outbox.deliver();
     return statsOf(this.#handle);
   }
 
@@ -389,6 +366,7 @@ class Channel extends EventEmitter {
   close() {
     const promise = new Promise((resolve, reject) => {
       if (!this.#closing) {
+        this.#outbox.end();
         check(this.#handle.close(), 'close');
         this.#closing = true;
       }
@@ -403,6 +381,7 @@ class Channel extends EventEmitter {
   /** Close at once: nothing is flushed, and no goodbye is said. */
   abort() {
     if (this.#closed !== null) return;
+    if (!this.#closing) this.#outbox.end();
     check(this.#handle.abort(), 'abort');
     this.#aborted ||= !this.#closing;
     this.#closing = true;
@@ -414,16 +393,30 @@ class Channel extends EventEmitter {
     return this.close();
   }
 
-  /** Keep Node from exiting while the channel waits for something, as it does at first. */
+  /**
+   * Keep Node from exiting, as it does at first, while somebody waits for messages, with a listener of 'message' or in
+   * receive(), and while something that was sent waits for the kernel.
+   */
   ref() {
-    if (!this.#closing) check(this.#handle.hold(true), 'ref');
+    this.#refd = true;
+    this.#hold();
     return this;
   }
 
   /** Let Node exit though the channel is open. */
   unref() {
-    if (!this.#closing) check(this.#handle.hold(false), 'unref');
+    this.#refd = false;
+    this.#hold();
     return this;
+  }
+
+  /** Have the addon's object keep Node from exiting when it should. One that closes does in any case. */
+  #hold() {
+    const waiting = this.#receiver.waits ? HOLD.waiting : HOLD.sending;
+    const wanted = this.#refd ? waiting : HOLD.never;
+    if (wanted === this.#held || this.#closing) return;
+    check(this.#handle.hold(wanted), 'hold');
+    this.#held = wanted;
   }
 
   /** Why a message was refused: how the peer ended, when that is what closed this side. */
@@ -432,8 +425,7 @@ class Channel extends EventEmitter {
       return this.#peerEnd.error ?? ending(statusError(status.EPIPE, 'send'));
     }
     const error = statusError(number, 'send', { detail });
-    const gone = number === status.EPIPE || number === status.ECONNRESET || number === status.ECLOSED;
-    return gone ? ending(error) : error;
+    return GONE.has(number) ? ending(error) : error;
   }
 
   /** The peer said goodbye, died, or broke the protocol. Nothing can be sent to it any more. */
@@ -442,6 +434,7 @@ class Channel extends EventEmitter {
     this.#closing = true;
     const error = number === status.EOF ? null : ending(this.#lossy(statusError(number, 'receive', { detail })));
     this.#peerEnd = { error };
+    this.#outbox.end();
     if (error !== null || this.#handle.close() < 0) this.#handle.abort();
     this.#receiver.end(error);
     this.#drain();

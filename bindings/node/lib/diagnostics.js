@@ -29,11 +29,10 @@ function sizeOf(data) {
   return Array.isArray(data) ? data.reduce((total, part) => total + part.byteLength, 0) : data.byteLength;
 }
 
-/** `list` was sent over a channel: messages in the shape that the addon takes. */
-function tellSent(channel, list, handles) {
+/** A message was sent over a channel, in the shape that the addon takes. */
+function tellSent(channel, data, handles) {
   if (!events.sent.hasSubscribers) return;
-  const bytes = list.reduce((total, data) => total + sizeOf(data), 0);
-  events.sent.publish({ channel, messages: list.length, bytes, handles });
+  events.sent.publish({ channel, messages: 1, bytes: sizeOf(data), handles });
 }
 
 /** These messages came; `handles` as the addon's messages.h describes it. */

@@ -100,10 +100,7 @@ class IpcChannelClient {
    * @returns {Promise<void>} the kernel has the whole message
    */
   async write(data) {
-    const channel = this.#open('write');
-    await new Promise((resolve, reject) => {
-      channel.send(data, (error) => (error === null ? resolve() : reject(error)));
-    });
+    await this.#open('write').send(data);
   }
 
   /**

@@ -1,8 +1,6 @@
 'use strict';
 
-const { AsyncResource } = require('node:async_hooks');
 const { abortError, statusError } = require('./errors.js');
-const { checkFunction } = require('./options.js');
 const { tell } = require('./diagnostics.js');
 
 /** Errors that say no more than that a channel has ended. */
@@ -16,11 +14,6 @@ function ending(error) {
 /** Whether the channel of these options takes handles. */
 function carries({ numbers }) {
   return numbers[1] > 0;
-}
-
-/** A callback of the program, in the context in which it was given. */
-function bind(callback) {
-  return callback === undefined ? undefined : AsyncResource.bind(checkFunction(callback, 'callback'));
 }
 
 /**
@@ -48,4 +41,4 @@ function untilOpen(channel, wait, { syscall, address }, signal) {
   });
 }
 
-module.exports = { bind, carries, ending, endings, untilOpen };
+module.exports = { carries, ending, endings, untilOpen };

@@ -3,8 +3,9 @@
 /** The receiving half of a channel: who gets which message, and when the peer has to wait. */
 
 const native = require('./native.js');
-const { check, status } = require('./errors.js');
+const { abortError, check, status, statusError } = require('./errors.js');
 const { Inbox } = require('./inbox.js');
+const { checkOptions, checkSignal, checkTime } = require('./options.js');
 const { makeReceived } = require('./received.js');
 
 /** About how many received bytes may wait for their taker before the peer is made to wait. */
@@ -46,6 +47,7 @@ class Receiver {
   #handle;
   #events;
   #ondone;
+  #onwaits;
   /** Handles may come with messages. */
   #carries;
   #inbox;
@@ -67,13 +69,25 @@ class Receiver {
    * @param {import('node:events')} events where 'message', 'end' and 'error' go
    * @param {boolean} carries handles may come with messages, which have `handles` then
    * @param {() => void} ondone called when `done` may have become true
+   * @param {() => void} onwaits called when `waits` may have changed
    */
-  constructor(handle, events, carries, ondone) {
+  constructor(handle, events, carries, ondone, onwaits) {
     this.#handle = handle;
     this.#events = events;
     this.#carries = carries;
     this.#inbox = new Inbox(carries);
     this.#ondone = ondone;
+    this.#onwaits = onwaits;
+  }
+
+  /** Whether somebody asked for messages: then the end of the channel is told, too. */
+  get started() {
+    return this.#started;
+  }
+
+  /** Whether somebody waits for messages. */
+  get waits() {
+    return this.#takers.length > 0 || (!this.#paused && this.#events.listenerCount('message') > 0);
   }
 
   get paused() {
@@ -96,7 +110,13 @@ class Receiver {
       check(this.#handle.receive(), 'receive');
       this.#started = true;
     }
+    this.#onwaits();
     if (this.#inbox.size > 0 || this.#ended !== null) this.#deliverSoon();
+  }
+
+  /** Listeners came or went. */
+  update() {
+    this.#onwaits();
   }
 
   pause() {
@@ -135,6 +155,31 @@ class Receiver {
     this.#inbox.clear();
     for (const taker of this.#takers.splice(0)) taker.resolve(null);
     this.#ondone();
+  }
+
+  /**
+   * Take the next message, or null at the end.
+   *
+   * @param {{ signal?: AbortSignal, timeout?: number }} options timeout in milliseconds
+   * @returns {Promise<Buffer | null>}
+   */
+  async receive(options) {
+    const { signal, timeout } = checkOptions(options);
+    checkSignal(signal);
+    const time = checkTime(timeout, 'options.timeout');
+    if (signal?.aborted) throw abortError(signal);
+    let timer;
+    let onabort;
+    try {
+      return await this.take((cancel) => {
+        onabort = () => cancel(abortError(signal));
+        signal?.addEventListener('abort', onabort, { once: true });
+        if (time > 0) timer = setTimeout(() => cancel(statusError(status.ETIMEDOUT, 'receive')), time);
+      });
+    } finally {
+      clearTimeout(timer);
+      if (onabort !== undefined) signal?.removeEventListener('abort', onabort);
+    }
   }
 
   /**
@@ -269,6 +314,7 @@ class Receiver {
 
   /** Have the kernel, and in the end the peer, wait while too much waits here. */
   #regulate() {
+    this.#onwaits();
     if (!this.#started || this.#stopped || this.#ended !== null) return;
     const waits = this.#takers.length > 0;
     const stop = !waits && (this.#paused || this.#inbox.cost >= WINDOW);

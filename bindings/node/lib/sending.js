@@ -12,22 +12,25 @@ function checkMessages(messages) {
   if (isOne || typeof messages?.[Symbol.iterator] !== 'function') {
     throw typeError('messages', 'an iterable of messages', messages);
   }
-  return Array.from(messages, forAddon);
+  const list = [];
+  for (const message of messages) list.push(forAddon(message));
+  return list;
 }
 
-/** The next 'drain', which also comes when the channel has ended. */
-function room(channel, signal) {
+/** Until there is room again, or the channel has ended: 'drain' comes then, too, and `sent` is settled. */
+function room(channel, sent, signal) {
   return new Promise((resolve, reject) => {
     const settle = (error) => {
       channel.off('drain', ondrain);
       signal?.removeEventListener('abort', onabort);
-      if (error === null) resolve();
+      if (error === undefined) resolve();
       else reject(error);
     };
-    const ondrain = () => settle(null);
+    const ondrain = () => settle();
     const onabort = () => settle(abortError(signal));
     channel.on('drain', ondrain);
     signal?.addEventListener('abort', onabort, { once: true });
+    sent.then(ondrain, settle);
   });
 }
 
@@ -36,27 +39,27 @@ function room(channel, signal) {
  *
  * @param {import('./channel.js').Channel} channel
  * @param {unknown[]} list in the shape that the addon takes; not empty
- * @param {(list: unknown[], from: number, callback: (error: Error | null) => void) => number} submit sends as many as
- *   there is room for, and gives how many; the callback is told when the kernel has the last one
+ * @param {(message: unknown) => void} push sends one, or throws
+ * @param {() => Promise<void>} sent the promise that the kernel has all that was sent so far
  * @param {AbortSignal} [signal]
  * @returns {Promise<void>} the kernel has all. Its error says in `accepted` how many were sent
  */
-async function sendAll(channel, list, submit, signal) {
+async function sendAll(channel, list, push, sent, signal) {
   let accepted = 0;
-  let flushed;
-  const done = new Promise((resolve, reject) => {
-    flushed = (error) => (error === null ? resolve() : reject(error));
-  });
-  // Whoever is told of an earlier failure is not told of this one.
-  done.catch(() => {});
   try {
-    for (;;) {
-      accepted += submit(list, accepted, flushed);
-      if (accepted === list.length) break;
-      // With room left, the next one is refused, and the next call tells why.
-      if (!channel.writable) await room(channel, signal);
+    while (accepted < list.length) {
+      try {
+        push(list[accepted]);
+        accepted += 1;
+      } catch (error) {
+        // Over the hard cap: an empty queue takes any message.
+        if (error.status !== 'FER_EAGAIN') throw error;
+        await room(channel, sent(), signal);
+        continue;
+      }
+      if (accepted < list.length && !channel.writable) await room(channel, sent(), signal);
     }
-    await done;
+    await sent();
   } catch (error) {
     error.accepted = accepted;
     throw error;

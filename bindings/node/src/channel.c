@@ -197,15 +197,15 @@ static napi_value channel_info(napi_env env, napi_callback_info info) {
     return fer_node_status(env, status);
 }
 
-/** hold(on): whether it keeps Node from exiting. */
+/** hold(when): when it keeps Node from exiting, a fer_channel_hold. */
 static napi_value channel_hold(napi_env env, napi_callback_info info) {
     napi_value argv[1];
-    bool on = false;
+    int32_t when = FER_CHANNEL_HOLD_NEVER;
     fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 1, argv);
-    if (object == NULL || !fer_node_get_bool(env, argv[0], &on)) {
+    if (object == NULL || !fer_node_get_int(env, argv[0], &when)) {
         return NULL;
     }
-    return fer_node_status(env, fer_channel_hold_loop(object->channel, on));
+    return fer_node_status(env, fer_channel_hold_loop(object->channel, when));
 }
 
 /** Have channelClosed(status, detail) called at the end, once. */

@@ -28,7 +28,7 @@
     X(CHANNEL_CONNECTED, "channelConnected") \
     X(CHANNEL_MESSAGES, "channelMessages")   \
     X(CHANNEL_ENDED, "channelEnded")         \
-    X(CHANNEL_SENT, "channelSent")           \
+    X(CHANNEL_FLUSHED, "channelFlushed")     \
     X(CHANNEL_DRAIN, "channelDrain")         \
     X(CHANNEL_CLOSED, "channelClosed")       \
     X(SERVER_ALLOW, "serverAllow")           \

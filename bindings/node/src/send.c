@@ -1,6 +1,7 @@
 #include "send.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "bytes.h"
 #include "check.h"
@@ -8,20 +9,16 @@
 #include "ferrule/info.h"
 #include "value.h"
 
-/* Every method gives a status as a number, unless it says otherwise: 0, or a negative one. */
+/*
+ * Every method gives the state of the queue, unless it says otherwise: twice the bytes that wait for the kernel,
+ * and one more when more may be sent before channelDrain(); or a status, which is negative.
+ */
 
-/** A message whose bytes are referenced until the kernel has them, or whose end somebody waits for. */
-typedef struct channel_send {
+/** A message whose bytes are referenced until the kernel has them. */
+typedef struct lent_message {
     fer_node_object *channel;
     fer_node_kept kept;
-    napi_ref callback; /**< NULL when nobody waits */
-} channel_send;
-
-/** The arguments of channelSent. */
-typedef struct sent_arguments {
-    fer_status status;
-    napi_ref callback;
-} sent_arguments;
+} lent_message;
 
 /** The descriptors that go with a message. */
 typedef struct passed_fds {
@@ -31,32 +28,29 @@ typedef struct passed_fds {
 
 static const passed_fds none = {NULL, 0};
 
-/** (callback, status, detail) */
-static napi_status fill_sent(napi_env env, const void *data, napi_value *argv, size_t *argc) {
-    const sent_arguments *sent = data;
-    FER_NODE_TRY(napi_get_reference_value(env, sent->callback, &argv[0]));
-    FER_NODE_TRY(fer_node_fill_status(env, &sent->status, argv + 1, argc));
-    *argc += 1;
-    return napi_ok;
+static fer_status get_state(const fer_node_object *object, double *state) {
+    fer_channel_info known = FER_CHANNEL_INFO_INIT;
+    fer_status status = fer_channel_get_info(object->channel, &known);
+    if (status == FER_OK) {
+        *state = (double)known.queued * 2 + fer_channel_is_writable(object->channel);
+    }
+    return status;
 }
 
-static void send_free(napi_env env, channel_send *send) {
-    fer_node_kept_drop(env, &send->kept);
-    if (send->callback != NULL) {
-        FER_NODE_MUST(napi_delete_reference(env, send->callback));
+static napi_value state_after(napi_env env, const fer_node_object *object, fer_status status) {
+    double state = 0;
+    if (status == FER_OK) {
+        status = get_state(object, &state);
     }
-    free(send);
+    return fer_node_number(env, status == FER_OK ? state : (int32_t)status);
 }
 
 static void on_sent(fer_channel *channel, fer_status status, void *user) {
     (void)channel;
-    channel_send *send = user;
-    fer_node_object *object = send->channel;
-    if (send->callback != NULL) {
-        sent_arguments arguments = {status, send->callback};
-        fer_node_emit(object, FER_NODE_CHANNEL_SENT, fill_sent, &arguments);
-    }
-    send_free(object->state->env, send);
+    (void)status;
+    lent_message *lent = user;
+    fer_node_kept_drop(lent->channel->state->env, &lent->kept);
+    free(lent);
 }
 
 static fer_status submit(fer_node_object *object, const fer_node_bytes *bytes, passed_fds passed,
@@ -67,139 +61,57 @@ static fer_status submit(fer_node_object *object, const fer_node_bytes *bytes, p
                                       passed.count, cb, user);
 }
 
-/** Send with a completion: the bytes are kept alive instead of copied. */
-static fer_status send_kept(napi_env env, fer_node_object *object, fer_node_bytes *bytes,
-                            napi_value data, napi_value callback, passed_fds passed) {
-    channel_send *send = calloc(1, sizeof *send);
-    if (send == NULL) {
+/** The bytes are kept alive instead of copied. */
+static fer_status send_lent(napi_env env, fer_node_object *object, fer_node_bytes *bytes,
+                            napi_value data, passed_fds passed) {
+    lent_message *lent = calloc(1, sizeof *lent);
+    if (lent == NULL) {
         return FER_ENOMEM;
     }
-    send->channel = object;
+    lent->channel = object;
     fer_status status = FER_ENOMEM;
-    if (fer_node_bytes_keep(env, data, bytes, &send->kept) &&
-        (callback == NULL || napi_create_reference(env, callback, 1, &send->callback) == napi_ok)) {
-        status = submit(object, bytes, passed, on_sent, send);
+    if (fer_node_bytes_keep(env, data, bytes, &lent->kept)) {
+        status = submit(object, bytes, passed, on_sent, lent);
     }
     if (status != FER_OK) {
-        send_free(env, send);
+        fer_node_kept_drop(env, &lent->kept);
+        free(lent);
     }
     return status;
 }
 
 /** What send() and pass() have in common. */
 static napi_value send_any(napi_env env, fer_node_object *object, napi_value data,
-                           napi_value callback, passed_fds passed) {
+                           passed_fds passed) {
     fer_node_bytes bytes;
-    napi_valuetype type = napi_undefined;
-    FER_NODE_CALL(env, napi_typeof(env, callback, &type), NULL);
-    if (type != napi_undefined && type != napi_function) {
-        fer_node_throw_type(env, "ERR_INVALID_ARG_TYPE", "expected a function");
-        return NULL;
-    }
     if (!fer_node_bytes_get(env, data, &bytes)) {
         return NULL;
     }
-    fer_status status = FER_OK;
-    if (type == napi_function || bytes.total >= FER_NODE_BIG) {
-        status =
-            send_kept(env, object, &bytes, data, type == napi_function ? callback : NULL, passed);
-    } else {
-        status = submit(object, &bytes, passed, NULL, NULL);
-    }
+    fer_status status = bytes.total >= FER_NODE_BIG ? send_lent(env, object, &bytes, data, passed)
+                                                    : submit(object, &bytes, passed, NULL, NULL);
     fer_node_bytes_done(&bytes);
-    return fer_node_number(env, status == FER_OK ? fer_channel_is_writable(object->channel)
-                                                 : (int32_t)status);
+    return state_after(env, object, status);
 }
 
-/**
- * send(data, callback): 1 when more may be sent, 0 when it is better to wait for channelDrain(), or
- * a status. With a callback: then channelSent(callback, status, detail).
- */
+/** send(data) */
 napi_value fer_node_channel_send(napi_env env, napi_callback_info info) {
-    napi_value argv[2];
-    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 2, argv);
-    return object == NULL ? NULL : send_any(env, object, argv[0], argv[1], none);
+    napi_value argv[1];
+    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 1, argv);
+    return object == NULL ? NULL : send_any(env, object, argv[0], none);
 }
 
-/** How a piece of a sendMany() ended. */
-typedef struct sent_some {
-    size_t accepted;
-    fer_status status;
-    bool thrown;
-} sent_some;
-
-/** Send the messages from `from` on, as long as there is room. The last of all has the callback. */
-static sent_some send_some(napi_env env, fer_node_object *object, const napi_value *argv,
-                           uint32_t from, uint32_t length) {
-    sent_some some = {0, FER_OK, false};
-    for (uint32_t i = from; i < length && some.status == FER_OK; i++) {
-        napi_handle_scope scope = NULL;
-        napi_value data = NULL;
-        fer_node_bytes bytes;
-        if (napi_open_handle_scope(env, &scope) != napi_ok) {
-            some.status = FER_ENOMEM;
-            return some;
-        }
-        napi_status got = napi_get_element(env, argv[0], i, &data);
-        some.thrown = got != napi_ok || !fer_node_bytes_get(env, data, &bytes);
-        if (!some.thrown) {
-            bool last = i + 1 == length;
-            some.status = last || bytes.total >= FER_NODE_BIG
-                              ? send_kept(env, object, &bytes, data, last ? argv[2] : NULL, none)
-                              : submit(object, &bytes, none, NULL, NULL);
-            fer_node_bytes_done(&bytes);
-        }
-        FER_NODE_MUST(napi_close_handle_scope(env, scope));
-        if (some.thrown) {
-            return some;
-        }
-        some.accepted += some.status == FER_OK;
-        if (some.status == FER_OK && !fer_channel_is_writable(object->channel)) {
-            return some;
-        }
-    }
-    return some;
-}
-
-/**
- * sendMany(list, from, callback): how many were accepted before there was no room; a status when the first was not.
- * Then channelSent(callback, status, detail), once the last of the list was accepted.
- */
-napi_value fer_node_channel_send_many(napi_env env, napi_callback_info info) {
-    napi_value argv[3];
-    uint32_t from = 0;
-    uint32_t length = 0;
-    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 3, argv);
-    if (object == NULL) {
-        return NULL;
-    }
-    FER_NODE_CALL(env, napi_get_array_length(env, argv[0], &length), NULL);
-    FER_NODE_CALL(env, napi_get_value_uint32(env, argv[1], &from), NULL);
-    sent_some some = send_some(env, object, argv, from, length);
-    if (some.thrown && some.accepted == 0) {
-        return NULL;
-    }
-    if (some.thrown) {
-        /* The next call begins with what is wrong, and throws again. */
-        napi_value error = NULL;
-        FER_NODE_CALL(env, napi_get_and_clear_last_exception(env, &error), NULL);
-    }
-    return fer_node_number(env, some.accepted > 0 || some.status == FER_OK ? (double)some.accepted
-                                                                           : (int32_t)some.status);
-}
-
-/** pass(data, callback, fds): send() with the descriptors in an Int32Array. */
+/** pass(data, fds): send() with the descriptors in an Int32Array. */
 napi_value fer_node_channel_pass(napi_env env, napi_callback_info info) {
-    napi_value argv[3];
+    napi_value argv[2];
     napi_typedarray_type type = napi_int8_array;
     void *data = NULL;
     size_t count = 0;
     fer_fd fds[FER_MESSAGE_HANDLES_MAX];
-    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 3, argv);
+    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 2, argv);
     if (object == NULL) {
         return NULL;
     }
-    napi_status got = napi_get_typedarray_info(env, argv[2], &type, &count, &data, NULL, NULL);
+    napi_status got = napi_get_typedarray_info(env, argv[1], &type, &count, &data, NULL, NULL);
     if (got != napi_ok || type != napi_int32_array || count > FER_NODE_COUNT(fds)) {
         fer_node_throw_type(env, "ERR_INVALID_ARG_TYPE", "expected an Int32Array of up to 64");
         return NULL;
@@ -207,25 +119,91 @@ napi_value fer_node_channel_pass(napi_env env, napi_callback_info info) {
     for (size_t i = 0; i < count; i++) {
         fds[i] = ((const int32_t *)data)[i];
     }
-    return send_any(env, object, argv[0], argv[1], (passed_fds){fds, count});
+    return send_any(env, object, argv[0], (passed_fds){fds, count});
 }
 
-/** cork() */
+/** The messages of a slab, as far as they are sent: all of them, unless `status` says why not. */
+static fer_status send_slab(const fer_node_object *object, const char *slab, size_t count) {
+    const char *at = slab + FER_NODE_SLAB_SIZES;
+    fer_status status = FER_OK;
+    for (size_t i = 0; i < count && status == FER_OK; i++) {
+        uint32_t size = 0;
+        memcpy(&size, slab + i * sizeof size, sizeof size);
+        const fer_bytes bytes = {at, size};
+        status = fer_channel_send(object->channel, &bytes, 1, NULL, 0, NULL, NULL);
+        at += size;
+    }
+    return status;
+}
+
+/** Whether `count` messages are inside of a slab of so many bytes. */
+static bool is_slab(const char *slab, size_t length, size_t count) {
+    size_t used = FER_NODE_SLAB_SIZES;
+    if (length < used || count > FER_NODE_SLAB_SIZES / sizeof(uint32_t)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint32_t size = 0;
+        memcpy(&size, slab + i * sizeof size, sizeof size);
+        used += size;
+    }
+    return used <= length;
+}
+
+static void on_flushed(fer_channel *channel, fer_status status, void *user) {
+    (void)channel;
+    fer_node_emit_status(user, FER_NODE_CHANNEL_FLUSHED, status);
+}
+
+/**
+ * deliver(slab, count, ask): send `count` messages that were gathered. Those behind one that could not be sent are not
+ * sent, either. The slab is an ArrayBuffer with the messages' sizes, as 32-bit numbers in the machine's byte order, and
+ * from FER_NODE_SLAB_SIZES on the messages, one behind the other; with a count of 0 nobody looks at it.
+ *
+ * With `ask`, channelFlushed(status, detail) comes when the kernel has all that was sent so far, unless the state says
+ * that nothing waits and that more may be sent.
+ */
+napi_value fer_node_channel_deliver(napi_env env, napi_callback_info info) {
+    napi_value argv[3];
+    uint32_t count = 0;
+    bool ask = false;
+    void *slab = NULL;
+    size_t length = 0;
+    double state = 0;
+    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 3, argv);
+    if (object == NULL || !fer_node_get_bool(env, argv[2], &ask)) {
+        return NULL;
+    }
+    napi_status got = napi_get_value_uint32(env, argv[1], &count);
+    if (got != napi_ok) {
+        fer_node_throw_type(env, "ERR_INVALID_ARG_TYPE", "expected a number of messages");
+        return NULL;
+    }
+    if (count > 0 && (napi_get_arraybuffer_info(env, argv[0], &slab, &length) != napi_ok ||
+                      !is_slab(slab, length, count))) {
+        fer_node_throw_type(env, "ERR_INVALID_ARG_TYPE", "expected a slab of messages");
+        return NULL;
+    }
+    fer_status status = send_slab(object, slab, count);
+    if (status == FER_OK) {
+        status = get_state(object, &state);
+    }
+    if (status == FER_OK && ask && state != 1) {
+        status = fer_channel_flush(object->channel, on_flushed, object);
+    }
+    return fer_node_number(env, status == FER_OK ? state : (int32_t)status);
+}
+
+/** cork(): a status. */
 napi_value fer_node_channel_cork(napi_env env, napi_callback_info info) {
     fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 0, NULL);
     return object == NULL ? NULL : fer_node_status(env, fer_channel_cork(object->channel));
 }
 
-/** uncork() */
+/** uncork(): a status. */
 napi_value fer_node_channel_uncork(napi_env env, napi_callback_info info) {
     fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 0, NULL);
     return object == NULL ? NULL : fer_node_status(env, fer_channel_uncork(object->channel));
-}
-
-/** writable(): 1 or 0. */
-napi_value fer_node_channel_writable(napi_env env, napi_callback_info info) {
-    fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 0, NULL);
-    return object == NULL ? NULL : fer_node_number(env, fer_channel_is_writable(object->channel));
 }
 
 /** unsent(): how many accepted bytes the kernel never got, or a status. */

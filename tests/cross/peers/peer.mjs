@@ -164,11 +164,12 @@ let seen = 0;
 const marks = [];
 
 /** Sends one message; false when it was refused because handles cannot be sent. */
-function sendOne(channel, number, size, count, callback) {
+async function sendOne(channel, number, size, count) {
   const handles = Array.from({ length: count }, (_, index) => makeHandle(made + index));
   const inodes = handles.map(({ fd }) => tells(fd));
   try {
-    channel.send(contents(number, size), { handles: handles.map(({ object }) => object) }, callback);
+    const options = { handles: handles.map(({ object }) => object) };
+    do await writable(channel); while (!channel.trySend(contents(number, size), options));
   } catch (error) {
     if (count === 0 || error.status !== 'FER_ENOTSUP') throw error;
     result.refused += 1;
@@ -183,18 +184,14 @@ function sendOne(channel, number, size, count, callback) {
 
 /** Sends every message; `flushed` is called when the kernel has all of them. */
 async function sendAll(channel, flushed = () => {}) {
-  let left = settings.messages.length;
   let number = 0;
   for (const [size, count] of settings.messages) {
-    await writable(channel);
-    const sent = sendOne(channel, number, size, count, (error) => {
-      // An error ends the channel, which is told where messages are received.
-      if (error === null && (left -= 1) === 0) flushed();
-    });
-    if (sent) number += 1;
-    else left -= 1;
-    if (sent && settings.action === 'send') result.count(size, count);
+    if (!await sendOne(channel, number, size, count)) continue;
+    number += 1;
+    if (settings.action === 'send') result.count(size, count);
   }
+  // An error ends the channel, which is told where messages are received.
+  channel.flush().then(flushed, () => {});
 }
 
 /** Notes a message, and whether it and its handles are what was sent. */
@@ -221,9 +218,9 @@ async function receive(channel, take) {
 const actions = {
   async echo(channel) {
     return receive(channel, async ({ data, handles }) => {
-      await writable(channel);
-      channel.send(data, { handles });
+      const sent = channel.send(data, { handles });
       for (const handle of handles) handle.close();
+      await sent;
       result.count(data.length, handles.length);
     });
   },

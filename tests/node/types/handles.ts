@@ -5,9 +5,9 @@ import * as dgram from 'node:dgram';
 
 async function main(): Promise<void> {
   const [a, b]: [ferrule.Channel, ferrule.Channel] = await ferrule.pair({ maxHandles: 4, frameTimeout: 100, anyHost: false });
-  const more: boolean = a.send('x', { handles: [new ferrule.TCP(), 3, new net.Socket(), dgram.createSocket('udp4')] });
+  const whole: Promise<void> = a.send('x', { handles: [new ferrule.TCP(), 3, new net.Socket(), dgram.createSocket('udp4')] });
   const sent: boolean = a.cork().trySend(['x', 'y'], { handles: [], keepOpen: true });
-  a.uncork().send('y', {}, (error) => error?.unsent?.toFixed());
+  await a.uncork().send('y', {});
   const unsent: number = a.unsent;
   b.on('message', (message: Buffer, handles) => handles.map((handle) => handle.kind).includes('udp') && message.length);
   const received = await b.recvMessage({ timeout: 10 });
@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   }
   const message = await b.recv();
   for (const handle of message?.handles ?? []) handle.close();
-  console.log(more, sent, unsent);
+  console.log(whole, sent, unsent);
 }
 
 void main();

@@ -3,10 +3,15 @@
 
 #include <ferrule.h>
 
-int main(void) {
+int main(int argc, char **argv) {
     fer_channel *channel = NULL;
     fer_message message;
 
+    (void)argv;
+    if (argc > 1) {
+        fprintf(stderr, "usage: child\n");
+        return 2;
+    }
     fer_status status = fer_sync_parent(NULL, 5000, &channel);
     while (status == FER_OK) {
         status = fer_sync_receive(channel, -1, &message);

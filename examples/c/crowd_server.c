@@ -117,6 +117,10 @@ int main(int argc, char **argv) {
     pthread_t waiter;
     sigset_t signals;
 
+    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
+        fprintf(stderr, "usage: crowd_server [ADDRESS]\n");
+        return 2;
+    }
     /* Before there are threads, so that none is interrupted. */
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);

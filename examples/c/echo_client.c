@@ -9,6 +9,10 @@ int main(int argc, char **argv) {
     fer_channel *channel = NULL;
     fer_message reply;
 
+    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
+        fprintf(stderr, "usage: echo_client [ADDRESS]\n");
+        return 2;
+    }
     fer_status status = fer_sync_connect(address, NULL, 5000, &channel);
     if (status == FER_OK) {
         status = fer_sync_send(channel, &hello, 1, 5000);

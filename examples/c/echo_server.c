@@ -55,6 +55,10 @@ int main(int argc, char **argv) {
     fer_loop *loop = NULL;
     fer_server *server = NULL;
 
+    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
+        fprintf(stderr, "usage: echo_server [ADDRESS]\n");
+        return 2;
+    }
     fer_status status = fer_loop_new(&loop);
     if (status == FER_OK) {
         status = fer_server_listen(loop, address, NULL, on_client, NULL, NULL, &server);

@@ -87,6 +87,10 @@ int main(int argc, char **argv) {
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     int fd = -1;
 
+    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
+        fprintf(stderr, "usage: epoll_client [ADDRESS]\n");
+        return 2;
+    }
     fer_status status = fer_loop_new(&loop);
     if (status == FER_OK) {
         status = fer_loop_fd(loop, &fd);

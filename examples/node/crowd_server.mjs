@@ -4,7 +4,13 @@ import { listen } from '../../bindings/node/lib/index.mjs'; // when it is instal
 const LARGEST = 64 * 1024;
 const clients = new Set();
 
-const server = await listen(process.argv[2] ?? 'pipe:crowd', { maxChannels: 100, maxMessage: LARGEST }, (channel) => {
+const [address = 'pipe:crowd', ...more] = process.argv.slice(2);
+if (more.length > 0 || address.startsWith('-')) {
+  console.error('usage: crowd_server.mjs [ADDRESS]');
+  process.exit(2);
+}
+
+const server = await listen(address, { maxChannels: 100, maxMessage: LARGEST }, (channel) => {
   // Whoever takes less than others may send has no place here.
   if (channel.info.peerMaxMessage < LARGEST) {
     channel.abort();
@@ -14,7 +20,7 @@ const server = await listen(process.argv[2] ?? 'pipe:crowd', { maxChannels: 100,
   channel.on('message', (message) => {
     for (const client of clients) {
       // One that does not read misses messages, and holds nobody up.
-      if (client !== channel && client.writable) client.send(message);
+      if (client !== channel && client.writable) client.send(message).catch(() => {}); // It is gone, as its 'error' tells.
     }
   });
   channel.on('error', (error) => console.error(error.message));

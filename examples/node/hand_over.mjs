@@ -1,7 +1,13 @@
-// Accepts the connections of HTTP clients, and hands each to a worker in Python, which answers: hand_over.mjs PIPE
+// Accepts the connections of HTTP clients, and hands each to a worker in Python, which answers: hand_over.mjs [PIPE]
 // Start examples/python/hand_over_worker.py with the same PIPE, as many times as you like.
 import net from 'node:net';
 import { Pipe } from '../../bindings/node/lib/index.mjs'; // when it is installed: from 'ferrule'
+
+const [name = 'hand_over.sock', ...more] = process.argv.slice(2);
+if (more.length > 0 || name.startsWith('-')) {
+  console.error('usage: hand_over.mjs [PIPE]');
+  process.exit(2);
+}
 
 const workers = [];
 let next = 0;
@@ -20,7 +26,7 @@ const server = net.createServer({ pauseOnConnect: true }, (socket) => {
   });
 });
 
-const listener = new Pipe().bind(process.argv[2] ?? 'hand_over.sock').listen(() => {
+const listener = new Pipe().bind(name).listen(() => {
   const worker = listener.accept(new Pipe({ ipc: true }));
   // A worker sends nothing; reading tells of its end.
   worker.resume();

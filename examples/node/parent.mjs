@@ -3,12 +3,19 @@
 import { createInterface } from 'node:readline';
 import { spawn } from '../../bindings/node/lib/index.mjs'; // when it is installed: from 'ferrule'
 
-const [, , command, ...args] = process.argv;
+const [command, ...args] = process.argv.slice(2);
+if (command === undefined) {
+  console.error('usage: parent.mjs COMMAND…');
+  process.exit(2);
+}
+
 // What is typed is not for the child.
 const child = await spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
 for await (const line of createInterface({ input: process.stdin })) {
-  child.channel.send(line);
-  console.log(`${await child.channel.receive()}`);
+  await child.channel.send(line);
+  const answer = await child.channel.recv();
+  if (answer === null) break;
+  console.log(`${answer}`);
 }
 const { code } = await child.close();
 process.exitCode = code ?? 1;

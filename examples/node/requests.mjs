@@ -2,6 +2,11 @@
 // @ts-check
 import { pair } from '../../bindings/node/lib/index.mjs'; // when it is installed: from 'ferrule'
 
+if (process.argv.length > 2) {
+  console.error('usage: requests.mjs');
+  process.exit(2);
+}
+
 /**
  * What may be asked, and what is answered: name -> function.
  * @typedef {{ add: (a: number, b: number) => number, upper: (text: string) => string }} Service
@@ -14,9 +19,9 @@ async function serve(channel, service) {
     try {
       if (!Object.hasOwn(service, name)) throw new Error(`nothing is called ${name}`);
       // @ts-expect-error the name comes from outside
-      channel.send(JSON.stringify([id, await service[name](...args)]));
+      await channel.send(JSON.stringify([id, await service[name](...args)]));
     } catch (error) {
-      channel.send(JSON.stringify([id, null, String(error)]));
+      await channel.send(JSON.stringify([id, null, String(error)]));
     }
   }
 }
@@ -37,7 +42,7 @@ function ask(channel) {
    *  @returns {Promise<ReturnType<Service[Name]>>} */
   return (name, ...args) => new Promise((resolve, reject) => {
     waiting.set(last += 1, { resolve, reject });
-    channel.send(JSON.stringify([last, name, args]));
+    channel.send(JSON.stringify([last, name, args])).catch(reject);
   });
 }
 

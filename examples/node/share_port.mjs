@@ -3,15 +3,19 @@
 import http from 'node:http';
 import { TCP, connect, listen } from '../../bindings/node/lib/index.mjs'; // when it is installed: from 'ferrule'
 
-const [role, address = 'pipe:share_port'] = process.argv.slice(2);
+const [role, address = 'pipe:share_port', ...more] = process.argv.slice(2);
+if (!['own', 'work'].includes(role) || more.length > 0) {
+  console.error('usage: share_port.mjs own|work [ADDRESS]');
+  process.exit(2);
+}
 
 /** Holds the port, and sends it to each worker with a message. It accepts nobody itself. */
 async function own() {
   const port = new TCP().bind('127.0.0.1', 0);
   const url = `http://127.0.0.1:${port.getsockname().port}/`;
-  await listen(address, (channel) => {
+  await listen(address, async (channel) => {
     channel.on('error', (error) => console.error(error.message)).resume();
-    channel.send(url, { handles: [port] });
+    await channel.send(url, { handles: [port] });
   });
   console.log(url);
 }

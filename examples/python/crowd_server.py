@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import signal
 import sys
@@ -44,11 +45,10 @@ async def serve(channel: ferrule.Channel) -> None:
         delivering.cancel()
 
 
-async def main() -> None:
+async def main(address: str) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    address = sys.argv[1] if len(sys.argv) > 1 else "pipe:crowd"
     # Too many clients, strangers, and those that break the protocol, are warnings in the logger "ferrule".
     async with ferrule.listen(address, serve, max_channels=100, max_message=LARGEST) as server:
         print(f"listening at {server.address}", flush=True)
@@ -56,4 +56,6 @@ async def main() -> None:
         await server.drain()
 
 
-asyncio.run(main())
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("address", nargs="?", default="pipe:crowd")
+asyncio.run(main(parser.parse_args().address))

@@ -1,15 +1,17 @@
 """Sends a message to an echo server and prints what comes back: echo_client.py [ADDRESS]"""
 
+import argparse
 import asyncio
-import sys
 
 import ferrule
 
 
-async def main() -> None:
-    async with ferrule.connect(sys.argv[1] if len(sys.argv) > 1 else "pipe:echo") as channel:
+async def main(address: str) -> None:
+    async with ferrule.connect(address) as channel:
         await channel.send(b"hello")
         print((await channel.recv()).decode())
 
 
-asyncio.run(main())
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("address", nargs="?", default="pipe:echo")
+asyncio.run(main(parser.parse_args().address))

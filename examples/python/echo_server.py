@@ -1,7 +1,7 @@
 """Sends every message back to the client it came from: echo_server.py [ADDRESS]"""
 
+import argparse
 import asyncio
-import sys
 
 import ferrule
 
@@ -11,13 +11,15 @@ async def echo(channel: ferrule.Channel) -> None:
         await channel.send(message)
 
 
-async def main() -> None:
-    async with ferrule.listen(sys.argv[1] if len(sys.argv) > 1 else "pipe:echo", echo) as server:
+async def main(address: str) -> None:
+    async with ferrule.listen(address, echo) as server:
         print(f"listening at {server.address}", flush=True)
         await server.serve_forever()
 
 
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("address", nargs="?", default="pipe:echo")
 try:
-    asyncio.run(main())
+    asyncio.run(main(parser.parse_args().address))
 except KeyboardInterrupt:
     pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 
@@ -43,9 +44,12 @@ def on_connect(pipe: ferrule.Pipe, error: int | None) -> None:
     pipe.start_read2(on_handle)
 
 
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("pipe", nargs="?", default="hand_over.sock")
+name = parser.parse_args().pipe
 loop = ferrule.Loop()
 pipe = ferrule.Pipe(loop, ipc=True)
-pipe.connect(sys.argv[1] if len(sys.argv) > 1 else "hand_over.sock", on_connect)
+pipe.connect(name, on_connect)
 try:
     loop.run()
 except KeyboardInterrupt:

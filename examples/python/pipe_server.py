@@ -1,6 +1,6 @@
 """Sends all bytes back, with callbacks, as a program for pyuv does: pipe_server.py PATH"""
 
-import sys
+import argparse
 
 import ferrule as pyuv
 
@@ -18,9 +18,12 @@ def on_connection(server: pyuv.Pipe, error: "int | None") -> None:
     client.start_read(on_read)
 
 
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("path")
+path = parser.parse_args().path
 loop = pyuv.Loop.default_loop()
 server = pyuv.Pipe(loop)
-server.bind(sys.argv[1])
+server.bind(path)
 server.listen(on_connection)
 print(f"listening at {server.getsockname()}", flush=True)
 try:

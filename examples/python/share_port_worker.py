@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
-import sys
 
 import ferrule
 
@@ -18,8 +18,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     writer.close()
 
 
-async def main() -> None:
-    address = sys.argv[1] if len(sys.argv) > 1 else "pipe:share_port"
+async def main(address: str) -> None:
     async with ferrule.connect(address, max_handles=1) as channel:
         message = await channel.recv_message()
         listener = message.handles[0].to_socket()
@@ -31,7 +30,9 @@ async def main() -> None:
         server.close()
 
 
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("address", nargs="?", default="pipe:share_port")
 try:
-    asyncio.run(main())
+    asyncio.run(main(parser.parse_args().address))
 except ConnectionResetError:
     print("the owner is gone")

@@ -1,7 +1,7 @@
 """A pipe of ferrule inside trio: sends a line to pipe_server.py and prints what comes back. trio_client.py [NAME]"""
 
+import argparse
 import math
-import sys
 from typing import Optional
 
 import ferrule
@@ -65,4 +65,6 @@ async def main(name: str) -> None:
             nursery.cancel_scope.cancel()
 
 
-trio.run(main, sys.argv[1] if len(sys.argv) > 1 else "echo.sock")
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("name", nargs="?", default="echo.sock")
+trio.run(main, parser.parse_args().name)

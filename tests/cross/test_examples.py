@@ -29,6 +29,17 @@ def test_echo(start: Start, place: Path, server: list[str]) -> None:
     check_client(start(CLIENT, address))
 
 
+def test_wrong_arguments(start: Start) -> None:
+    """Each says how it is called."""
+    programs = sorted((BUILD / "bin").glob("ferrule_example_*"))
+    assert len(programs) >= 4
+    for program in programs:
+        for arguments in (["a", "b"], ["--help"]):
+            ended = start(str(program), *arguments)
+            assert ended.wait() == 2
+            assert ended.complaints.decode().startswith(f"usage: {program.name[len('ferrule_example_') :]}")
+
+
 def test_client_without_a_server(start: Start, place: Path) -> None:
     client = start(CLIENT, f"pipe:{place}/s")
     assert client.wait() == 1

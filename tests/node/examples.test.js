@@ -1,6 +1,6 @@
 'use strict';
 
-/** The example programs, as a reader runs them. */
+/** The example programs, as a reader runs them; those of more than one file have tests of their own. */
 
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
@@ -40,6 +40,28 @@ test('the echo client and server', isolated(async ({ address, path: file }) => {
   await over;
   fs.unlinkSync(file);
 }));
+
+const wrong = {
+  'crowd_server.mjs': [['a', 'b'], ['--help']],
+  'echo_client.mjs': [['a', 'b'], ['--help']],
+  'echo_server.mjs': [['a', 'b'], ['--help']],
+  'hand_over.mjs': [['a', 'b'], ['--help']],
+  'parent.mjs': [[]],
+  'requests.mjs': [['more']],
+  'share_port.mjs': [[], ['play'], ['own', 'a', 'b']],
+};
+
+test('each says how it is called when it is called in another way', async () => {
+  const programs = fs.readdirSync(path.join(root, 'examples', 'node')).filter((name) => name.endsWith('.mjs'));
+  assert.deepEqual(programs, Object.keys(wrong));
+  await Promise.all(Object.entries(wrong).flatMap(([name, calls]) => calls.map(async (args) => {
+    const child = startWith(['ignore', 'pipe', 'pipe'], name, ...args);
+    let complaints = '';
+    child.stderr.setEncoding('utf8').on('data', (text) => { complaints += text; });
+    assert.deepEqual(await once(child, 'close'), [2, null], `${name} ${args}`);
+    assert.match(complaints, new RegExp(`^usage: ${name}.*\n$`));
+  })));
+});
 
 test('typed requests and replies', isolated(async () => {
   const child = start('requests.mjs');

@@ -35,6 +35,18 @@ def stop(server: subprocess.Popen[str]) -> None:
     assert server.returncode == 0
 
 
+def test_wrong_arguments() -> None:
+    """Each says how it is called."""
+    programs = sorted(path.name for path in EXAMPLES.glob("*.py"))
+    assert len(programs) >= 8
+    for running in [
+        start(name, *arguments) for name in programs for arguments in (("a", "b"), ("--colour",))
+    ]:
+        output, complaints = running.communicate(timeout=60)
+        assert (running.returncode, output) == (2, ""), running.args
+        assert complaints.startswith("usage: ")
+
+
 @pytest.mark.parametrize("client", ["echo_client.py", "sync_client.py"])
 def test_echo(address: str, client: str) -> None:
     server = start("echo_server.py", address)

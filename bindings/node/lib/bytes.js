@@ -15,7 +15,23 @@ function stable(bytes) {
   return fixed ? bytes : Buffer.from(bytes);
 }
 
+const validate = Function.prototype.call.bind(Uint8Array.prototype.keys);
+
+/**
+ * Throw when the memory of a view was given away, or has shrunk so that the view does not fit into it any more: it looks
+ * empty then, but there is nothing to send.
+ *
+ * @param {ArrayBufferView} view
+ * @returns {ArrayBufferView} the view
+ */
+function checkMemory(view) {
+  // A DataView throws by itself.
+  if (view.byteLength === 0 && !(view instanceof DataView)) validate(view);
+  return view;
+}
+
 function toBytes(data) {
+  if (ArrayBuffer.isView(data)) checkMemory(data);
   if (data instanceof Uint8Array) return stable(data);
   if (typeof data === 'string') return Buffer.from(data);
   if (ArrayBuffer.isView(data)) return stable(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
@@ -36,4 +52,4 @@ function forAddon(data) {
   return Array.isArray(data) ? data.map(toBytes) : toBytes(data);
 }
 
-module.exports = { forAddon };
+module.exports = { checkMemory, forAddon };

@@ -1,6 +1,7 @@
 'use strict';
 
 const native = require('./native.js');
+const { checkMemory } = require('./bytes.js');
 const { check, codedError, status, statusError } = require('./errors.js');
 const { LARGEST, handleOf } = require('./handle.js');
 const { passenger } = require('./objects.js');
@@ -312,7 +313,10 @@ class Pipe extends Stream {
 
 function copyBytes(chunk) {
   if (typeof chunk === 'string') return Buffer.from(chunk);
-  if (ArrayBuffer.isView(chunk)) return Buffer.from(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+  if (ArrayBuffer.isView(chunk)) {
+    checkMemory(chunk);
+    return Buffer.from(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+  }
   if (chunk instanceof ArrayBuffer || chunk instanceof SharedArrayBuffer) return Buffer.from(new Uint8Array(chunk));
   throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'chunk must be a string, a Buffer, a TypedArray, a DataView or an ArrayBuffer');
 }

@@ -50,7 +50,7 @@ class ReceivedHandle {
 
   /** Whether it was closed, or taken. */
   get closed() {
-    return this.fd < 0;
+    return native.receivedFd(this.#owner) < 0;
   }
 
   /**

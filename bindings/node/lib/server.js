@@ -153,8 +153,9 @@ class Server extends EventEmitter {
    * @returns {Promise<void>} all of them are closed, however their clients took it
    */
   async drain() {
+    const channels = [...this.#channels];
     const closing = this.close();
-    await Promise.allSettled([...this.#channels].map((channel) => channel.close()));
+    await Promise.allSettled(channels.map((channel) => channel.close()));
     await closing;
   }
 

@@ -5,7 +5,7 @@
 const { Duplex, addAbortSignal } = require('node:stream');
 const native = require('./native.js');
 const { abortError, check, codedError, status, statusError } = require('./errors.js');
-const { forAddon } = require('./bytes.js');
+const { checkMemory, forAddon } = require('./bytes.js');
 const { LARGEST, forward, handleOf, isHandle, own, whenUnused, withHandle } = require('./handle.js');
 const { withIdle } = require('./idle.js');
 const { toServer, toSocket } = require('./objects.js');
@@ -13,7 +13,7 @@ const { checkBoolean, checkFunction, checkInteger, checkOptions, checkSignal, ch
 
 /** Memory that can shrink while it waits in the stream's queue must be copied. */
 function fixed(chunk) {
-  return ArrayBuffer.isView(chunk) && chunk.buffer.resizable === true
+  return ArrayBuffer.isView(chunk) && checkMemory(chunk).buffer.resizable === true
     ? Buffer.from(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))
     : chunk;
 }

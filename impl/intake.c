@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "body.h"
 #include "mem.h"
 #include "status.h"
 
@@ -25,14 +26,10 @@ static size_t body_end(const fer__intake *intake) {
 }
 
 static fer_status grow(fer__intake *intake) {
-    size_t size = allowance(intake, intake->have);
-    uint8_t *body = fer__realloc(intake->body, size);
-    if (body == NULL)
-        return fer__fail(FER_ENOMEM, "no memory for a message of %u bytes",
-                         (unsigned)intake->current.length);
-    intake->body = body;
-    intake->capacity = size;
-    return FER_OK;
+    if (fer__body_resize(intake, allowance(intake, intake->have)))
+        return FER_OK;
+    return fer__fail(FER_ENOMEM, "no memory for a message of %u bytes",
+                     (unsigned)intake->current.length);
 }
 
 fer_status fer__intake_room(fer__intake *intake, fer__pool *pool, struct iovec iov[2],
@@ -180,16 +177,6 @@ static void link_handles(fer__batch *batch) {
     }
 }
 
-void fer__batch_clear(fer__batch *batch, fer__pool *pool) {
-    size_t i;
-    for (i = 0; i < batch->passed_count; i++)
-        fer__os_close((fer__fd)batch->passed[i].fd);
-    fer__pool_give_body(pool, batch->body, batch->body_size);
-    batch->body = NULL;
-    batch->count = 0;
-    batch->passed_count = 0;
-}
-
 /* Messages. */
 
 static fer_status emit(fer__intake *intake, fer__batch *batch, const void *data, size_t size) {
@@ -222,13 +209,12 @@ static fer_status emit(fer__intake *intake, fer__batch *batch, const void *data,
 /* The body is complete: hand it on, with its memory. */
 static fer_status emit_body(fer__intake *intake, fer__batch *batch) {
     fer_status status = emit(intake, batch, intake->body, intake->have);
-    batch->body = intake->body;
-    batch->body_size = intake->capacity;
+    fer_status ended = fer__body_end(intake, batch);
     intake->largest = intake->have > intake->largest ? intake->have : intake->largest;
-    intake->body = NULL;
-    intake->capacity = 0;
     intake->in_payload = 0;
-    return status;
+    if (status == FER_OK && ended != FER_OK)
+        batch->count--;
+    return status == FER_OK ? ended : status;
 }
 
 /* The payload goes on beyond this read: put its beginning into memory of its own. */
@@ -237,13 +223,12 @@ static fer_status begin_body(fer__intake *intake, fer__pool *pool, const uint8_t
     intake->in_payload = 1;
     intake->skipping = 0;
     intake->have = size;
-    intake->body = fer__pool_body(pool, allowance(intake, size), &intake->capacity);
-    if (intake->body == NULL) {
+    if (!fer__body_begin(intake, pool, allowance(intake, size))) {
         intake->in_payload = 0;
         return fer__fail(FER_ENOMEM, "no memory for a message of %u bytes",
                          (unsigned)intake->current.length);
     }
-    memcpy(intake->body, data, size);
+    fer__copy(intake->body, data, size);
     return FER_OK;
 }
 
@@ -284,12 +269,42 @@ static fer_status parse(fer__intake *intake, fer__pool *pool, fer_wire wire,
                         const fer__limits *limits, const uint8_t **from, const uint8_t *end,
                         fer__batch *batch);
 
+/*
+ * Take messages off the front of what is in the lane that go to memory of somebody else: straight to there. A header is
+ * copied before it is looked at. `*at` goes along, up to a frame of another kind.
+ */
+static fer_status take_given(fer__intake *intake, fer__pool *pool, const fer__limits *limits,
+                             const uint8_t **at, const uint8_t *end, fer__batch *batch) {
+    fer_status status = FER_OK;
+    while (status == FER_OK && end - *at >= FER__NATIVE_HEADER && claimed(intake) == 0) {
+        size_t there = (size_t)(end - *at) - FER__NATIVE_HEADER;
+        fer__header header;
+        uint8_t bytes[FER__NATIVE_HEADER];
+        memcpy(bytes, *at, sizeof bytes);
+        /* What is wrong with it, the usual way says. */
+        if (fer__header_decode(FER_WIRE_NATIVE, bytes, limits, &header) != FER_OK ||
+            header.kind != FER__FRAME_MESSAGE || header.handles > 0 ||
+            header.length < intake->memory->least || header.length > there)
+            return FER_OK;
+        intake->current = header;
+        intake->have = header.length;
+        if (!fer__body_begin(intake, pool, header.length))
+            return fer__fail(FER_ENOMEM, "no memory for a message of %u bytes",
+                             (unsigned)header.length);
+        fer__copy(intake->body, *at + FER__NATIVE_HEADER, header.length);
+        *at += FER__NATIVE_HEADER + header.length;
+        status = emit_body(intake, batch);
+    }
+    return status;
+}
+
 /* Take the frames that a BYTES frame stands for: copy them, then look at them. */
 static fer_status take_lane(fer__intake *intake, fer__pool *pool, const fer__limits *limits,
                             fer__batch *batch) {
     uint64_t position = 0;
     size_t size = fer__bytes_decode(intake->note, &position);
     const uint8_t *there = NULL;
+    const uint8_t *end;
     const uint8_t *at;
     fer_status status;
     intake->due = 0;
@@ -298,14 +313,21 @@ static fer_status take_lane(fer__intake *intake, fer__pool *pool, const fer__lim
     status = fer__lane_find(intake->lane, position, size, &there);
     if (status != FER_OK)
         return status;
-    batch->body = fer__pool_body(pool, size, &batch->body_size);
+    end = there + size;
+    if (intake->memory != NULL)
+        status = take_given(intake, pool, limits, &there, end, batch);
+    if (status != FER_OK || there == end) {
+        fer__lane_take(intake->lane, position, size);
+        return status;
+    }
+    batch->body = fer__pool_body(pool, (size_t)(end - there), &batch->body_size);
     if (batch->body == NULL)
         return fer__fail(FER_ENOMEM, "no memory for %zu bytes from the lane", size);
-    fer__copy(batch->body, there, size);
+    fer__copy(batch->body, there, (size_t)(end - there));
     fer__lane_take(intake->lane, position, size);
     intake->in_lane = 1;
     at = batch->body;
-    status = parse(intake, pool, FER_WIRE_NATIVE, limits, &at, batch->body + size, batch);
+    status = parse(intake, pool, FER_WIRE_NATIVE, limits, &at, at + (end - there), batch);
     intake->in_lane = 0;
     if (status == FER_OK && fer__intake_is_inside(intake))
         return fer__fail(FER_EPROTO, "the bytes in a lane end inside a frame");
@@ -448,8 +470,7 @@ int fer__intake_is_inside(const fer__intake *intake) {
 }
 
 void fer__intake_drop(fer__intake *intake, fer__pool *pool) {
-    fer__pool_give_body(pool, intake->body, intake->capacity);
-    intake->body = NULL;
+    fer__body_drop(intake, pool);
     intake->in_payload = 0;
     intake->header_have = 0;
     if (intake->arrived != NULL)
@@ -463,6 +484,8 @@ void fer__intake_drop(fer__intake *intake, fer__pool *pool) {
 }
 
 void fer__intake_free(fer__intake *intake) {
+    fer__free(intake->memory);
+    intake->memory = NULL;
     fer__free(intake->rest);
     intake->rest = NULL;
     intake->rest_room = 0;

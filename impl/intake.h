@@ -12,11 +12,19 @@
 #ifndef FER_IMPL_INTAKE_H
 #define FER_IMPL_INTAKE_H
 
-#include "ferrule/channel.h"
+#include "ferrule/message.h"
 #include "frame.h"
 #include "lane.h"
 #include "os.h"
 #include "pool.h"
+
+/** A payload in memory that somebody else gave, until it is taken. */
+typedef struct fer__given {
+    const void *data; /**< stays when it is taken */
+    void *memory;     /**< NULL once it is taken */
+    void (*release)(void *memory, void *user);
+    void *user;
+} fer__given;
 
 /** What one read brought. The messages point into the read buffer, one perhaps into `body`. */
 typedef struct fer__batch {
@@ -28,6 +36,9 @@ typedef struct fer__batch {
     size_t passed_room;
     uint8_t *body; /**< to be given back to the pool after delivery */
     size_t body_size;
+    fer__given *given; /**< the payloads that are in memory of somebody else */
+    size_t given_count;
+    size_t given_room;
 } fer__batch;
 
 /**
@@ -55,7 +66,9 @@ typedef struct fer__intake {
     const uint8_t *end;
     uint8_t *rest; /**< where these bytes are, once the read buffer is needed for others */
     size_t rest_room;
+    fer_body_memory *memory; /**< where large payloads go; NULL: to the pool's */
     uint8_t *body;
+    uint8_t is_given; /**< the body is in memory that `memory` gave */
     size_t capacity;
     size_t have;       /**< bytes of the payload that are there, or were skipped */
     uint64_t messages; /**< that came whole; then their bytes and handles */
@@ -92,8 +105,17 @@ fer_status fer__intake_go_on(fer__intake *intake, fer__pool *pool, fer_wire wire
 fer_status fer__intake_add_fds(fer__intake *intake, const fer__limits *limits, const fer__fd *fds,
                                size_t count);
 
-/** Close what nobody took of a batch, and forget it. */
+/** Close and release what nobody took of a batch, and forget it. */
 void fer__batch_clear(fer__batch *batch, fer__pool *pool);
+
+/** Free a batch that was cleared. */
+void fer__batch_free(fer__batch *batch);
+
+/** Choose where large payloads go: the structure is copied. FER_EALREADY; FER_ENOMEM. */
+fer_status fer__intake_set_memory(fer__intake *intake, const fer_body_memory *memory);
+
+/** Take the memory that the payload at `data` is in. FER_ENOENT; FER_EALREADY. */
+fer_status fer__batch_take_given(fer__batch *batch, const void *data, void **memory);
 
 /** Whether the stream is inside a frame. */
 int fer__intake_is_inside(const fer__intake *intake);

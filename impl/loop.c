@@ -442,7 +442,6 @@ void fer__loop_unref(fer_loop *loop) {
     fer__loop_set_notify(loop, NULL, NULL, NULL);
     fer__batch_clear(&loop->batch, &loop->pool);
     fer__pool_free(&loop->pool);
-    fer__free(loop->batch.passed);
-    fer__free(loop->batch.messages);
+    fer__batch_free(&loop->batch);
     fer__free(loop);
 }

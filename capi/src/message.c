@@ -38,3 +38,41 @@ fer_status fer_message_take_fd(fer_channel *channel, const fer_message *message,
         *fd = taken;
     return status;
 }
+
+static fer_status set_body_memory(fer_channel *channel, const fer_body_memory *known) {
+    if (channel->phase != FER__CHANNEL_OPEN)
+        return fer__fail(FER_ENOTCONN, "the channel is not open yet");
+    return fer__intake_set_memory(&channel->in, known);
+}
+
+fer_status fer_channel_set_body_memory(fer_channel *channel, const fer_body_memory *memory) {
+    fer_body_memory known = FER_BODY_MEMORY_INIT;
+    fer_status status;
+    FER__TRY(fer__check_channel(channel));
+    FER__TRY(FER__REQUIRE(memory != NULL, "memory"));
+    FER__TRY(fer__copy_struct(&known, sizeof known, memory, sizeof known));
+    FER__TRY(FER__REQUIRE(known.flags == 0, "flags"));
+    FER__TRY(FER__REQUIRE(known.least > 0, "least"));
+    FER__TRY(FER__REQUIRE(known.allocate != NULL, "allocate"));
+    FER__TRY(FER__REQUIRE(known.resize != NULL, "resize"));
+    FER__TRY(FER__REQUIRE(known.release != NULL, "release"));
+    if (channel->blocking != NULL)
+        FER__TRY(fer__enter(channel->blocking));
+    status = set_body_memory(channel, &known);
+    if (channel->blocking != NULL)
+        fer__leave(channel->blocking);
+    return status;
+}
+
+fer_status fer_message_take_data(fer_channel *channel, const fer_message *message, void **memory) {
+    fer_status status;
+    FER__TRY(FER__REQUIRE(memory != NULL, "memory"));
+    FER__TRY(fer__check_channel(channel));
+    FER__TRY(FER__REQUIRE(message != NULL, "message"));
+    if (channel->blocking != NULL)
+        FER__TRY(fer__enter(channel->blocking));
+    status = fer__batch_take_given(&channel->object.loop->batch, message->data, memory);
+    if (channel->blocking != NULL)
+        fer__leave(channel->blocking);
+    return status;
+}

@@ -239,6 +239,37 @@ static fer_status take_fd(objects *o) {
     return status == FER_EINVAL && o->channel != NULL ? FER_OK : status;
 }
 
+static void *no_memory(size_t size, void *user) {
+    (void)size;
+    (void)user;
+    return NULL;
+}
+
+static void *same_memory(void *memory, size_t size, void *user) {
+    (void)size;
+    (void)user;
+    return memory;
+}
+
+static void keep_memory(void *memory, void *user) {
+    (void)memory;
+    (void)user;
+}
+
+/* It can be chosen once. */
+static fer_status set_body_memory(objects *o) {
+    const fer_body_memory memory = {sizeof memory, 0,           SIZE_MAX, no_memory,
+                                    same_memory,   keep_memory, NULL};
+    fer_status status = fer_channel_set_body_memory(o->channel, &memory);
+    return status == FER_EALREADY ? FER_OK : status;
+}
+
+static fer_status take_data(objects *o) {
+    void *taken;
+    fer_status status = fer_message_take_data(o->channel, &message_of_nobody, &taken);
+    return status == FER_ENOENT ? FER_OK : status;
+}
+
 static fer_status on_drain(objects *o) {
     return fer_channel_on_drain(o->channel, note_drain, &o->finalized, note_finalized);
 }
@@ -392,6 +423,8 @@ const call calls[] = {
     {"fer_channel_unsent", CALL_CHANNEL, CLOSED | EVEN, unsent},
     {"fer_message_take", CALL_CHANNEL, 0, take_handle},
     {"fer_message_take_fd", CALL_CHANNEL, EVEN, take_fd},
+    {"fer_message_take_data", CALL_CHANNEL, EVEN, take_data},
+    {"fer_channel_set_body_memory", CALL_CHANNEL, EVEN, set_body_memory},
     {"fer_channel_on_drain", CALL_CHANNEL, REGISTERS, on_drain},
     {"fer_channel_get_info", CALL_CHANNEL, EVEN, get_info},
     {"fer_channel_get_stats", CALL_CHANNEL, CLOSED | EVEN, get_stats},

@@ -35,9 +35,11 @@ WAITS = {
 }
 NOT_WRAPPED = {
     "fer_channel_pair",
+    "fer_channel_set_body_memory",
     "fer_loop_attach",
     "fer_loop_detach",
     "fer_message_take",
+    "fer_message_take_data",
     "fer_message_take_fd",
     "fer_set_allocator",
 }

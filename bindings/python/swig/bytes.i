@@ -7,6 +7,10 @@
 /* Handles are taken out of a message as it comes: see ferpy_message(). */
 %ignore fer_message_take;
 %ignore fer_message_take_fd;
+/* So are large payloads. */
+%ignore fer_body_memory;
+%ignore fer_channel_set_body_memory;
+%ignore fer_message_take_data;
 
 %typemap(in) (const fer_bytes *parts, size_t count) (ferpy_parts held = FERPY_PARTS_INIT) {
     if (ferpy_parts_hold(&held, $input) < 0) {

@@ -37,7 +37,7 @@ enum { FER_MESSAGE_HANDLES_MAX = 64 };
  *
  * The functions are called in the thread that receives, while something is read, and must not call the
  * library. Sizes are in bytes. Memory grows with the bytes that have come, so `resize` is called for what
- * comes slowly. A `least` of 0 is none.
+ * comes slowly.
  */
 typedef struct fer_body_memory {
     uint32_t struct_size;                                   /**< sizeof(fer_body_memory) */

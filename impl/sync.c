@@ -317,12 +317,23 @@ fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_messa
 
 /* The end. */
 
+/* Messages that were read and not received go, with their handles. */
+static void drop_batch(fer_channel *channel) {
+    fer__channel_batch_done(channel);
+    channel->blocking->next = 0;
+}
+
+void fer__sync_abort(fer_channel *channel) {
+    drop_batch(channel);
+    fer__channel_abort(channel);
+    fer__sync_settle(channel->object.loop);
+}
+
 fer_status fer__sync_close(fer_channel *channel, int64_t timeout_ms) {
     fer_loop *loop = channel->object.loop;
     int64_t limit = fer__deadline_after(timeout_ms);
     fer_status status;
-    fer__channel_batch_done(channel);
-    channel->blocking->next = 0;
+    drop_batch(channel);
     status = fer__channel_close(channel, NULL, NULL);
     fer__sync_settle(loop);
     while (status == FER_OK && channel->object.state != FER__CLOSED)

@@ -14,6 +14,7 @@ fer_status fer__sync_send(fer_channel *channel, const fer_bytes *parts, size_t c
 fer_status fer__sync_flush(fer_channel *channel, int64_t timeout_ms);
 fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_message *message);
 fer_status fer__sync_close(fer_channel *channel, int64_t timeout_ms);
+void fer__sync_abort(fer_channel *channel);
 fer_status fer__sync_listen(const char *address, const fer_channel_options *options,
                             fer_server **out);
 fer_status fer__sync_accept(fer_server *server, int64_t timeout_ms, fer_channel **out);

@@ -147,8 +147,7 @@ fer_status fer_channel_abort(fer_channel *channel) {
         return FER_OK;
     }
     FER__TRY(fer__enter(channel->blocking));
-    fer__channel_abort(channel);
-    fer__sync_settle(channel->object.loop);
+    fer__sync_abort(channel);
     fer__leave(channel->blocking);
     return FER_OK;
 }

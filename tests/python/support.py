@@ -25,6 +25,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON_SOURCES = ROOT / "bindings" / "python"
 
 
+SANITIZER = {
+    name: os.environ[name]
+    for name in ("LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS", "PYTHONMALLOC")
+    if name in os.environ
+}
+"""What a child needs of the environment besides, when the library is built with sanitizers: nothing otherwise."""
+
+
 def descriptors() -> list[tuple[str, str]]:
     """The open descriptors of this process, and what each is."""
     found = []
@@ -159,6 +167,15 @@ async def raw_peer(address: str, **options: Any) -> AsyncIterator[tuple[socket.s
 
 
 # --- Processes -------------------------------------------------------------------------------------------------
+
+
+def has_children() -> bool:
+    """Whether this process has a child, running or not waited for."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 class Child:

@@ -5,6 +5,8 @@ import { spawn } from '../../../bindings/node/lib/index.mjs'; // when it is inst
 /** So many children may die of one job. */
 const ATTEMPTS = 3;
 
+const ENDING = 'the program is ending';
+
 /** What a job is told that its child died of. */
 class Death extends Error {}
 
@@ -22,6 +24,7 @@ export class Sidecar {
   /** @type {Map<number, Job>} */
   #jobs = new Map();
   #last = 0;
+  #isClosed = false;
 
   /** @param {string} command @param {string[]} args @param {(pid: number) => void} onstart */
   constructor(command, args, onstart) {
@@ -37,6 +40,7 @@ export class Sidecar {
 
   /** Start the child, unless it is there. A job does that, too. */
   start() {
+    if (this.#isClosed) throw new Error(ENDING);
     this.#child ??= this.#launch();
     return this.#child;
   }
@@ -55,14 +59,15 @@ export class Sidecar {
 
   /** Say goodbye to the child, and wait until it has ended. Jobs fail. */
   async close() {
+    this.#isClosed = true;
     const child = await this.#child?.catch(() => null);
-    this.#drop(new Error('the program is ending'));
+    this.#drop(new Error(ENDING));
     await child?.close();
   }
 
   /** @param {number} below @param {AbortSignal} signal @param {(done: number) => void} onprogress @returns {Promise<number>} */
   async #ask(below, signal, onprogress) {
-    const { channel } = await this.start();
+    const child = await this.start();
     signal.throwIfAborted();
     const id = this.#last += 1;
     let onabort = () => {};
@@ -71,11 +76,12 @@ export class Sidecar {
         onabort = () => {
           reject(signal.reason);
           // A child that has died need not be told.
-          post(channel, { cancel: id }).catch(() => {});
+          post(child, { cancel: id }).catch(() => {});
         };
         signal.addEventListener('abort', onabort);
         this.#jobs.set(id, { resolve, reject, onprogress });
-        post(channel, { id, below }).catch((error) => reject(new Death('the child does not listen', { cause: error })));
+        // Of a child that cannot be told, the end is near, and that ends the job.
+        post(child, { id, below }).catch(() => child.kill('SIGKILL'));
       });
     } finally {
       signal.removeEventListener('abort', onabort);
@@ -119,7 +125,7 @@ export class Sidecar {
   }
 }
 
-/** @param {import('ferrule').Channel} channel @param {object} order */
-async function post(channel, order) {
-  await channel.send(JSON.stringify(order));
+/** @param {import('ferrule').Child} child @param {object} order */
+async function post(child, order) {
+  await child.channel.send(JSON.stringify(order));
 }

@@ -12,26 +12,6 @@ const { closed, event, ferrule, isolated, package_, pair } = require('./helpers.
 const { Channel, Pipe, Server, connect, listen } = ferrule;
 const native = require(path.join(package_, 'lib', 'native.js'));
 
-test('a method of the addon refuses a foreign object', isolated(async ({ address }) => {
-  const { client, done } = await pair(address);
-  const objects = { Pipe: new native.Pipe(), Channel: new native.Channel(), Server: new native.Server() };
-  const strangers = [
-    {}, null, undefined, 7, 'text', () => {}, Object.create(native.Pipe.prototype), client, new net.Socket(), Buffer.alloc(8),
-  ];
-  for (const [kind, { prototype }] of Object.entries(native).filter(([name]) => name in objects)) {
-    const others = Object.entries(objects).filter(([name]) => name !== kind).map(([, object]) => object);
-    const methods = Object.getOwnPropertyNames(prototype).filter((name) => name !== 'constructor');
-    assert.ok(methods.length > 3);
-    for (const method of methods) {
-      for (const other of [...others, ...strangers]) {
-        assert.throws(() => prototype[method].call(other), { name: 'TypeError' });
-      }
-    }
-  }
-  assert.throws(() => native.Pipe(), { name: 'TypeError', code: 'ERR_CONSTRUCT_CALL_REQUIRED' });
-  await done();
-}));
-
 test('the addon refuses arguments of the wrong kind', isolated(async ({ address }) => {
   const { client, done } = await pair(address);
   const pipe = new native.Pipe();

@@ -82,6 +82,19 @@ test('sendMany: how many were sent before it failed', isolated(async ({ address 
   await done();
 }));
 
+test('sendMany: several that are lost together are each told how many they sent', isolated(async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  client.cork();
+  const failed = [['x', 'y'], ['x'], ['x', 'y', 'z']].map((list) => (
+    assert.rejects(client.sendMany(list), { code: 'ECANCELED', accepted: list.length })
+  ));
+  client.abort();
+  await Promise.all(failed);
+  assert.equal(client.unsent, 6 * 9);
+  await assert.rejects(peer.receive(), { code: 'ECONNRESET' });
+  await done();
+}));
+
 test('who waits for room is told of it, whoever sends meanwhile', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address, { highWater: 1000 });
   let waits = true;

@@ -182,7 +182,7 @@ class Channel extends EventEmitter {
     if (checkSignal(signal)?.aborted) throw abortError(signal);
     const list = checkMessages(messages);
     const outbox = this.#outbox;
-    if (list.length > 0) await sendAll(this, list, (data) => outbox.push(data), () => outbox.sent(), signal);
+    if (list.length > 0) await sendAll(this, list, (data) => outbox.pushAgain(data), () => outbox.sent(), signal);
   }
 
   /**
@@ -381,7 +381,7 @@ class Channel extends EventEmitter {
   /** Close at once: nothing is flushed, and no goodbye is said. */
   abort() {
     if (this.#closed !== null) return;
-    if (!this.#closing) this.#outbox.end();
+    if (!this.#closing) this.#outbox.abort();
     check(this.#handle.abort(), 'abort');
     this.#aborted ||= !this.#closing;
     this.#closing = true;

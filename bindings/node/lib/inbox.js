@@ -2,6 +2,9 @@
 
 /** Messages that were received and that nobody has taken yet. */
 
+// The global one is looked up each time.
+const { Buffer } = require('node:buffer');
+
 /** What a message costs besides its bytes, so that a flood of empty ones is bounded too. */
 const OVERHEAD = 64;
 /** What a handle costs: descriptors are few, so that some hundred of them count as much as a full inbox. */
@@ -22,8 +25,9 @@ function unpack(sizes, count, buffers) {
   if (count === undefined) return [sizes];
   const messages = new Array(count);
   let next = 0;
-  let shared = EMPTY;
+  let shared = EMPTY.buffer;
   let at = 0;
+  let end = 0;
   for (let i = 0; i < count; i += 1) {
     const size = sizes[i];
     if (size === OWN) {
@@ -31,20 +35,26 @@ function unpack(sizes, count, buffers) {
       next += 1;
       continue;
     }
-    if (at === shared.length && size > 0) {
-      shared = buffers[next];
-      next += 1;
-      at = 0;
+    if (size === 0) {
+      // It keeps nothing.
+      messages[i] = EMPTY.subarray();
+      continue;
     }
-    // An empty one keeps nothing.
-    messages[i] = size > 0 ? shared.subarray(at, at + size) : EMPTY.subarray();
+    if (at === end) {
+      const slab = buffers[next];
+      next += 1;
+      shared = slab.buffer;
+      at = slab.byteOffset;
+      end = at + slab.length;
+    }
+    messages[i] = Buffer.from(shared, at, size);
     at += size;
   }
   return messages;
 }
 
 function costOf(message, carries) {
-  return message.byteLength + OVERHEAD + (carries ? message.handles.length * HANDLE : 0);
+  return message.length + OVERHEAD + (carries ? message.handles.length * HANDLE : 0);
 }
 
 class Inbox {

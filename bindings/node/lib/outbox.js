@@ -5,7 +5,7 @@
 const native = require('./native.js');
 const { forAddon } = require('./bytes.js');
 const { tellSent } = require('./diagnostics.js');
-const { check } = require('./errors.js');
+const { check, status } = require('./errors.js');
 const { passengers } = require('./objects.js');
 const { endings } = require('./opening.js');
 const { checkBoolean, checkOptions } = require('./options.js');
@@ -57,8 +57,9 @@ class Outbox {
   #owner;
   #hardCap;
 
-  /** Something was sent in this tick: what is known here of the queue holds until its end. */
+  /** Something was sent in this tick: what is known here of the queue holds until its end, or until a call fails. */
   #gathering = false;
+  #known = false;
   /** More may be sent before waiting for 'drain'. */
   #writable = false;
   /** How many bytes wait for the kernel: 0 only when none do, otherwise at least as many as do. */
@@ -117,11 +118,14 @@ class Outbox {
     } else if (this.#gathering && this.#gather(data)) {
       tellSent(this.#channel, data, 0);
     } else {
-      this.deliver();
-      const bytes = forAddon(data);
-      this.#accept(this.#handle.send(bytes));
-      tellSent(this.#channel, bytes, 0);
+      this.#sendNow(forAddon(data));
     }
+  }
+
+  /** As push(), for what forAddon() has seen already. */
+  pushAgain(data) {
+    if (this.#gathering && this.#gather(data)) tellSent(this.#channel, data, 0);
+    else this.#sendNow(data);
   }
 
   /** The promise that the kernel has everything that was accepted so far. */
@@ -145,8 +149,8 @@ class Outbox {
 
   /** Whether more may be sent before waiting for 'drain'. */
   get writable() {
-    if (!this.#gathering) this.#note(this.#handle.deliver(undefined, 0, false));
-    return this.#writable;
+    if (!this.#gathering || !this.#known) this.#note(this.#handle.deliver(undefined, 0, false));
+    return this.#known && this.#writable;
   }
 
   /** Hold back what is sent from now on. */
@@ -180,12 +184,29 @@ class Outbox {
     this.#askNow();
   }
 
+  /** The same, and nothing more is written: what waits is lost. */
+  abort() {
+    this.#over = true;
+    this.deliver();
+    const batch = this.#takeBatch();
+    if (batch === null) return;
+    this.#note(this.#handle.deliver(undefined, 0, false));
+    if (this.#known && this.#queued === 0) batch.resolve();
+    else this.#fail(batch, this.#owner.failure(status.ECANCELED));
+  }
+
   /** The addon tells how what it was asked about ended. */
   onFlushed(number, detail) {
     const batch = this.#asked.shift();
     if (number < 0) this.#fail(batch, this.#owner.failure(number, detail));
     else batch.resolve();
     this.#settle();
+  }
+
+  #sendNow(bytes) {
+    this.deliver();
+    this.#accept(this.#handle.send(bytes));
+    tellSent(this.#channel, bytes, 0);
   }
 
   #pushWith(data, options) {
@@ -235,7 +256,7 @@ class Outbox {
 
   /** Whether a message of so many bytes is accepted in any case, and leaves the channel writable. */
   #isCertain(size) {
-    return this.#writable && !this.#carries && this.#queued + HEADER + size < this.#limit;
+    return this.#known && this.#writable && !this.#carries && this.#queued + HEADER + size < this.#limit;
   }
 
   /** What sending one message gave. */
@@ -249,10 +270,8 @@ class Outbox {
 
   /** What the addon says of the queue. False when it is a status instead. */
   #note(number) {
-    if (number < 0) {
-      this.#writable = false;
-      return false;
-    }
+    this.#known = number >= 0;
+    if (!this.#known) return false;
     const writable = number % 2;
     this.#writable = writable === 1;
     this.#queued = (number - writable) / 2;

@@ -59,6 +59,8 @@ class Receiver {
   #held = false;
   #paused = false;
   #delivering = false;
+  /** Listeners of 'message'. */
+  #listeners = 0;
   #stopped = false;
   /** { error } once the peer has ended; null in it for a goodbye. */
   #ended = null;
@@ -87,7 +89,7 @@ class Receiver {
 
   /** Whether somebody waits for messages. */
   get waits() {
-    return this.#takers.length > 0 || (!this.#paused && this.#events.listenerCount('message') > 0);
+    return this.#takers.length > 0 || (!this.#paused && this.#listeners > 0);
   }
 
   get paused() {
@@ -110,12 +112,13 @@ class Receiver {
       check(this.#handle.receive(), 'receive');
       this.#started = true;
     }
-    this.#onwaits();
+    this.update();
     if (this.#inbox.size > 0 || this.#ended !== null) this.#deliverSoon();
   }
 
   /** Listeners came or went. */
   update() {
+    this.#listeners = this.#events.listenerCount('message');
     this.#onwaits();
   }
 
@@ -137,7 +140,8 @@ class Receiver {
       return;
     }
     if (this.#carries) attach(messages, handles);
-    this.#inbox.add(messages);
+    if (this.#inbox.size > 0 || this.#delivering) this.#inbox.add(messages);
+    else this.#emitAll(messages);
     this.#deliver();
   }
 
@@ -281,12 +285,38 @@ class Receiver {
     }
   }
 
+  /** Give messages to the listeners straight away, and keep those that they do not take. */
+  #emitAll(messages) {
+    let next = 0;
+    let whole = false;
+    this.#delivering = true;
+    try {
+      while (next < messages.length && this.#flows()) {
+        const message = messages[next];
+        next += 1;
+        this.#events.emit('message', message, this.#carries ? message.handles : NONE);
+      }
+      whole = true;
+    } finally {
+      this.#delivering = false;
+      if (next < messages.length) this.#inbox.add(next === 0 ? messages : messages.slice(next));
+      if (this.#stopped) this.#inbox.clear();
+      // A listener threw: see #deliver().
+      if (!whole) this.#deliverSoon();
+    }
+  }
+
+  /** Whether messages go to listeners now. */
+  #flows() {
+    return this.#listeners > 0 && !this.#paused && this.#iterators === 0 && this.#takers.length === 0 && !this.#stopped;
+  }
+
   #deliverOne() {
     if (this.#takers.length > 0) {
       this.#takers.shift().resolve(this.#inbox.take());
       return true;
     }
-    if (this.#paused || this.#iterators > 0 || this.#events.listenerCount('message') === 0) return false;
+    if (!this.#flows()) return false;
     const message = this.#inbox.take();
     this.#events.emit('message', message, this.#carries ? message.handles : NONE);
     return true;
@@ -294,7 +324,7 @@ class Receiver {
 
   /** Whether an error waits for the next take(), because that is how messages are taken here. */
   #errorWaits() {
-    const listeners = this.#events.listenerCount('error') + this.#events.listenerCount('message');
+    const listeners = this.#events.listenerCount('error') + this.#listeners;
     return this.#ended.error !== null && this.#pulled && listeners === 0;
   }
 

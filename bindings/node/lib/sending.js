@@ -4,6 +4,7 @@
 
 const { abortError } = require('./errors.js');
 const { forAddon } = require('./bytes.js');
+const { ending, endings } = require('./opening.js');
 const { typeError } = require('./options.js');
 
 /** Messages in the shape that the addon takes. */
@@ -34,6 +35,12 @@ function room(channel, sent, signal) {
   });
 }
 
+/** The error with how many messages were sent. Others may be told the same error, so it is a copy. */
+function withAccepted(error, accepted) {
+  const copy = Object.assign(new error.constructor(error.message, { cause: error }), error, { accepted });
+  return endings.has(error) ? ending(copy) : copy;
+}
+
 /**
  * Send all, waiting for room in between.
  *
@@ -61,8 +68,7 @@ async function sendAll(channel, list, push, sent, signal) {
     }
     await sent();
   } catch (error) {
-    error.accepted = accepted;
-    throw error;
+    throw withAccepted(error, accepted);
   }
 }
 

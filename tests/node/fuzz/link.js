@@ -186,7 +186,7 @@ class Side {
   step() {
     const { random } = this.world;
     const weights = {
-      send: 30, trySend: 10, sendMany: 4, receive: 12, iterate: 4, pause: 3, resume: 6, cork: 2, uncork: 3, look: 4, hold: 2,
+      send: 30, trySend: 10, sendMany: 4, flush: 2, receive: 12, iterate: 4, pause: 3, resume: 6, cork: 2, uncork: 3, look: 4, hold: 2,
       close: 0.7, abort: 0.5, ...(this.pulls ? { pause: 0 } : { listen: 6, unlisten: 2 }),
     };
     const call = random.weighted(weights);
@@ -254,6 +254,14 @@ class Side {
       this.world.allow(error, new Set([...REFUSED, ...LOST]), `${this.name} sendMany`);
     });
     this.world.track(done, `${this.name} sendMany`);
+  }
+
+  flush() {
+    const done = this.channel.flush().catch((error) => {
+      this.world.check(this.link.violent || this.link.sides.some((side) => side.closing), `${this.name}: flush ${error.code} without a reason`);
+      this.world.allow(error, LOST, `${this.name} flush`);
+    });
+    this.world.track(done, `${this.name} flush`);
   }
 
   /** Accepted; but what then cut off the others may have cut it off, too. */
@@ -337,7 +345,8 @@ class Side {
   }
 
   resume() {
-    this.channel.resume();
+    // Whose error nobody takes yet does not start to receive.
+    if (!this.pulls || this.#consumers > 0) this.channel.resume();
   }
 
   cork() {
@@ -389,7 +398,6 @@ class Side {
   /** Take everything until the end. */
   async drain() {
     while (this.#corked > 0) this.uncork();
-    this.resume();
     if (!this.pulls) {
       this.listen();
       this.resume();
@@ -397,6 +405,7 @@ class Side {
       return;
     }
     const look = this.consumer();
+    this.resume();
     while (await this.#taken(this.channel.receive(), look));
     await this.#closed;
   }

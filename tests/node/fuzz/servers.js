@@ -14,6 +14,7 @@ const CLIENTS = new Set(['EACCES', 'ECONNRESET', 'EBUSY', 'ECONNABORTED', 'EPIPE
 function options(random, mayCarry, wires = ['native']) {
   const given = { wire: random.pick(wires), maxHandles: mayCarry && random.once(2) ? random.integer(1, 4) : 0 };
   if (random.once(3)) given.highWater = random.integer(1, 200_000);
+  if (random.once(4)) given.hardCap = random.integer(100_000, 500_000);
   if (random.once(6)) given.maxMessage = random.integer(10_000, 300_000);
   if (random.once(3)) given.inline = true;
   if (given.wire === 'plain') given.maxHandles = 0;

@@ -33,6 +33,16 @@ def connect(
     On ``fifo:IN,OUT`` both sides may do this, each with its own order of the two. The descriptor of ``fd:N`` is the
     channel's from now on.
 
+    >>> async def upper(channel):
+    ...     async for message in channel:
+    ...         await channel.send(message.upper())
+    >>> async def main():
+    ...     async with ferrule.listen("pipe:upper", upper), ferrule.connect("pipe:upper", timeout=5) as channel:
+    ...         await channel.send(b"hello")
+    ...         return await channel.recv()
+    >>> asyncio.run(main())
+    b'HELLO'
+
     Raises NotFoundError, RefusedError or TimedOutError when nobody listened in time; AddressError;
     AccessError, also for a host beyond the loopback, for a FIFO or a server on TCP of another user, and for a peer
     without the secret or that asks for one; ProtocolError or VersionError
@@ -47,6 +57,14 @@ def connect(
 
 async def pair(**options: Unpack[_options.Options]) -> tuple[Channel, Channel]:
     """Make two channels that are connected with each other, over a Unix domain socket.
+
+    >>> async def main():
+    ...     one, other = await ferrule.pair()
+    ...     async with one, other:
+    ...         await one.send(b"to the other")
+    ...         return await other.recv()
+    >>> asyncio.run(main())
+    b'to the other'
 
     wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline: of both; see
     ``Options``.

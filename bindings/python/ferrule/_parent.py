@@ -28,6 +28,14 @@ def parent(**options: Unpack[_options.Options]) -> Opening[Channel]:
     wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline: see
     ``Options``.
 
+    >>> async def main():
+    ...     try:
+    ...         await ferrule.parent()
+    ...     except FileNotFoundError as problem:
+    ...         return problem.status
+    >>> asyncio.run(main())
+    'FER_ENOENT'
+
     Raises NotFoundError when this process was not started with a channel, or took it before; AddressError for a
     variable that does not name a descriptor, InvalidArgumentError for a standard stream, Error FER_EBADF,
     FER_ENOTSOCK and others for a descriptor that is no connected socket; otherwise as ``connect()``.

@@ -123,6 +123,15 @@ def spawn(
     wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline: of the channel;
     see ``Options``.
 
+    >>> code = "from ferrule import sync; c = sync.parent(); c.send(c.recv()[::-1]); c.close()"
+    >>> async def main():
+    ...     async with ferrule.spawn(sys.executable, "-c", code) as child:
+    ...         await child.channel.send(b"stressed")
+    ...         answer = await child.channel.recv()
+    ...     return answer, child.returncode
+    >>> asyncio.run(main())
+    (b'desserts', 0)
+
     Raises OSError, such as FileNotFoundError, when it cannot be started; ResetError when it exits before it has opened
     its channel, with its exit code in the text; TimedOutError when it did not do so in ``handshake_timeout``; ProtocolError
     or VersionError after a bad handshake. The child is killed then, and also when this is cancelled.

@@ -36,6 +36,20 @@ async def open_pipe_connection(
     name: as for ``Pipe.connect()``.
     limit: of the reader's buffer, in bytes.
 
+    >>> async def echo(reader, writer):
+    ...     writer.write(await reader.readline())
+    ...     writer.close()
+    >>> async def main():
+    ...     async with await ferrule.start_pipe_server(echo, "streams.sock"):
+    ...         reader, writer = await ferrule.open_pipe_connection("streams.sock")
+    ...         writer.write(b"a line\\n")
+    ...         line = await reader.readline()
+    ...         writer.close()
+    ...         await writer.wait_closed()
+    ...     return line
+    >>> asyncio.run(main())
+    b'a line\\n'
+
     Raises NotFoundError, RefusedError, AccessError and others as ``Pipe.connect()`` tells them; ValueError for a bad
     limit. It does not try again. May be cancelled at any time.
     Source: ``fer_pipe_connect``; ``asyncio.open_unix_connection``.

@@ -61,6 +61,20 @@ class Channel:
     a ResourceWarning.
 
     Every method raises Error FER_EBUSY while another thread is in one, and ForkError in the child of a fork.
+
+    >>> one, other = sync.pair()
+    >>> one.send_many([b"first", b"second"])
+    >>> other.recv(timeout=5)
+    b'first'
+    >>> buffer = bytearray(10)
+    >>> buffer[: other.recv_into(buffer, timeout=5)]
+    bytearray(b'second')
+    >>> try:
+    ...     other.recv(timeout=0)
+    ... except TimeoutError:
+    ...     print("nothing more")
+    nothing more
+    >>> one.abort(); other.abort()
     """
 
     __slots__ = ("__weakref__", "_c", "_closed", "_kept", "_one", "_owner", "_takes")

@@ -116,6 +116,12 @@ def spawn(
     wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline: of the channel;
     see ``Options``.
 
+    >>> code = "from ferrule import sync; c = sync.parent(); c.send(c.recv()[::-1]); c.close()"
+    >>> with sync.spawn(sys.executable, "-c", code) as child:
+    ...     child.channel.send(b"drawer")
+    ...     print(child.channel.recv(timeout=60))
+    b'reward'
+
     Raises as ``ferrule.spawn()``.
     Source: ``fer_sync_connect``; ``subprocess.Popen``.
     """

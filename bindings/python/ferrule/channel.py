@@ -37,6 +37,16 @@ class Channel:
 
     As an asynchronous iterator it gives messages until the peer's goodbye. As an asynchronous context
     manager it is closed at the end of the block, or aborted when the block raises.
+
+    >>> async def main():
+    ...     one, other = await ferrule.pair()
+    ...     await one.send([b"in ", b"pieces"])
+    ...     await one.send_many([b"many", b"at once"])
+    ...     closing = asyncio.ensure_future(one.close())
+    ...     print([message async for message in other])
+    ...     await asyncio.gather(closing, other.close())
+    >>> asyncio.run(main())
+    [b'in pieces', b'many', b'at once']
     """
 
     __slots__ = (

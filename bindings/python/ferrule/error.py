@@ -3,6 +3,12 @@
 Each is an ``Error``, which is an ``OSError``, and also the built-in exception that means the same, so that
 ``except ConnectionResetError`` works as it does for sockets. What a call on a handle raises is also of the class for its
 kind, as in pyuv: a ``PipeError``, a ``TCPError`` and so on.
+
+>>> try:
+...     sync.connect("pipe:nobody-there", timeout=0)
+... except FileNotFoundError as problem:
+...     print(problem.status, problem.code == ferrule.errno.UV_ENOENT)
+FER_ENOENT True
 """
 
 from __future__ import annotations

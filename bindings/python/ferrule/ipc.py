@@ -35,6 +35,17 @@ def make_ipc_channel(
     logger: told of what goes on; never of what is in the messages.
     loop: not needed; the loop that runs is used.
 
+    >>> async def main():
+    ...     channel = make_ipc_channel()
+    ...     client = make_ipc_channel_client(channel.out_path, channel.in_path)
+    ...     await asyncio.gather(channel.connect(), client.connect())
+    ...     await client.write(b"envelope")
+    ...     received = await channel.read()
+    ...     await asyncio.gather(channel.close(), client.close())
+    ...     return received
+    >>> asyncio.run(main())
+    b'envelope'
+
     Raises OSError when it cannot be made.
     Source: aea ``make_ipc_channel``; in C ``fer_ipc_channel_new``.
     """

@@ -30,6 +30,12 @@ class Loop:
     Everything on a loop is for that thread only; ``stop()`` and ``post()`` are for any. What a callback
     raises comes out of the ``run()`` or ``step()`` that called it, unless ``excepthook`` is set.
 
+    >>> with ferrule.Loop() as loop:
+    ...     loop.post(print, "on the loop's thread")
+    ...     loop.run()
+    on the loop's thread
+    False
+
     Raises OSError when the system gives no more descriptors.
     Source: ``fer_loop_new``; pyuv ``Loop``.
     """

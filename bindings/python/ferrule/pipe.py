@@ -28,6 +28,24 @@ class Pipe(Stream):
     loop: where its callbacks run.
     ipc: whether handles are passed over it. A listener has False; what it accepts has a choice of its own.
 
+    >>> def on_connection(listener, error):
+    ...     served = ferrule.Pipe(listener.loop)
+    ...     listener.accept(served)
+    ...     served.start_read(on_read)
+    ...     listener.close()
+    >>> def on_read(served, data, error):
+    ...     print(data)
+    ...     served.close()
+    >>> with ferrule.Loop() as loop:
+    ...     listener = ferrule.Pipe(loop)
+    ...     listener.bind("example.sock")
+    ...     listener.listen(on_connection)
+    ...     client = ferrule.Pipe(loop)
+    ...     client.connect("example.sock", lambda client, error: client.write(b"hello"))
+    ...     loop.run()
+    b'hello'
+    False
+
     Source: ``fer_pipe_new``; pyuv ``Pipe``.
     """
 

@@ -265,6 +265,14 @@ def listen(
     wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host, secret,
     inline: of the channels; see ``Options``.
 
+    >>> async def count(channel):
+    ...     await channel.send(b"%d" % len([message async for message in channel]))
+    >>> async def main():
+    ...     async with await ferrule.listen("pipe:counter", count, max_message=1000) as server:
+    ...         return server.address, server.count
+    >>> asyncio.run(main())
+    ('pipe:counter', 0)
+
     Raises AddressError; Error FER_EADDRINUSE when somebody listens there, FER_EPROTOTYPE for a file in the place of a
     FIFO; NotFoundError, AccessError and others by what is wrong with the path; AccessError for a host beyond the
     loopback; NotSupportedError for handles where none can go; TypeError and ValueError for options.

@@ -225,6 +225,19 @@ def listen(
     wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host, secret,
     inline: of the channels; see ``Options``.
 
+    >>> def serve(server):
+    ...     with server.accept() as channel:
+    ...         for message in channel:
+    ...             channel.send(message[::-1])
+    >>> with sync.listen("pipe:mirror") as server:
+    ...     thread = threading.Thread(target=serve, args=(server,))
+    ...     thread.start()
+    ...     with sync.connect("pipe:mirror") as channel:
+    ...         channel.send(b"draw")
+    ...         print(channel.recv())
+    ...     thread.join()
+    b'ward'
+
     Raises as ``ferrule.listen()``.
     Source: ``fer_sync_listen``; aea ``IPCChannel.connect``.
     """

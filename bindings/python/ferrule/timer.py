@@ -28,6 +28,13 @@ class Timer(Handle):
 
     loop: where its callback runs.
 
+    >>> with ferrule.Loop() as loop:
+    ...     timer = ferrule.Timer(loop)
+    ...     timer.start(lambda timer: (print("time"), timer.close()), 0.01, repeat=1)
+    ...     loop.run()
+    time
+    False
+
     Source: ``fer_timer_new``; pyuv ``Timer``.
     """
 

@@ -41,6 +41,18 @@ class UDP(InetHandle):
     Addresses are tuples ``(host, port)`` with a literal IPv4 or IPv6 address; names are not looked up. A
     socket that sends or receives without being bound gets a port.
 
+    >>> def on_datagram(udp, address, flags, data, error):
+    ...     print(data)
+    ...     udp.close()
+    >>> with ferrule.Loop() as loop:
+    ...     receiver, sender = ferrule.UDP(loop), ferrule.UDP(loop)
+    ...     receiver.bind(("127.0.0.1", 0))
+    ...     receiver.start_recv(on_datagram)
+    ...     sender.send(receiver.getsockname(), b"datagram")
+    ...     loop.run()
+    b'datagram'
+    False
+
     Raises TypeError and ValueError for what is no family; Error FER_EAFNOSUPPORT, FER_EMFILE.
     Source: ``fer_udp_new``; pyuv ``UDP``.
     """

@@ -182,6 +182,22 @@ test('flush(): when there is nothing, and when the channel ends', isolated(async
   }
 }));
 
+test('who waits for each message leaves the loop to others', isolated(async () => {
+  const [a, b] = await ferrule.pair();
+  b.on('message', () => {});
+  let over = false;
+  const turns = turn(20).then(() => { over = true; });
+  let sent = 0;
+  while (!over) {
+    await a.send('x');
+    sent += 1;
+    assert.ok(sent < 100_000, 'the loop never turns');
+  }
+  await turns;
+  assert.ok(sent > 20);
+  await abortAll(a, b);
+}));
+
 test('many channels gather in one turn', isolated(async ({ folder }) => {
   const all = await Promise.all(Array.from({ length: 20 }, () => ferrule.pair()));
   for (let i = 0; i < 50; i += 1) for (const [n, [a]] of all.entries()) a.send(`${n} ${i}`);

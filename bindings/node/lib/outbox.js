@@ -23,6 +23,11 @@ const HARD_CAP = 64 * 1024 * 1024;
 /** The handles of a message that has none. */
 const NONE = [];
 
+/** What the addon is to do when messages are handed over: tell when the kernel has them; the same, and write at once. */
+const ASK = { no: 0, yes: 1, now: 2 };
+/** So often in a row what waits is written at the end of a tick. Then the loop has its turn: others get theirs. */
+const RUSHES = 16;
+
 /** The kernel has it. */
 const DONE = Promise.resolve();
 
@@ -79,6 +84,8 @@ class Outbox {
   #batch = null;
   /** Those that it was asked about, in order. */
   #asked = [];
+  /** How often what waited was written at the end of a tick, since the addon told of something. */
+  #rushes = 0;
   #endTick = () => {
     this.#gathering = false;
     this.#settle();
@@ -149,7 +156,7 @@ class Outbox {
 
   /** Whether more may be sent before waiting for 'drain'. */
   get writable() {
-    if (!this.#gathering || !this.#known) this.#note(this.#handle.deliver(undefined, 0, false));
+    if (!this.#gathering || !this.#known) this.#note(this.#handle.deliver(undefined, 0, ASK.no));
     return this.#known && this.#writable;
   }
 
@@ -174,7 +181,7 @@ class Outbox {
   /** Let the library have what was gathered. */
   deliver() {
     if (this.#slab === null) return;
-    const number = this.#cross(false);
+    const number = this.#cross(ASK.no);
     if (number < 0) this.#lose(number, this.#takeBatch());
   }
 
@@ -190,13 +197,14 @@ class Outbox {
     this.deliver();
     const batch = this.#takeBatch();
     if (batch === null) return;
-    this.#note(this.#handle.deliver(undefined, 0, false));
+    this.#note(this.#handle.deliver(undefined, 0, ASK.no));
     if (this.#known && this.#queued === 0) batch.resolve();
     else this.#fail(batch, this.#owner.failure(status.ECANCELED));
   }
 
   /** The addon tells how what it was asked about ended. */
   onFlushed(number, detail) {
+    this.#rushes = 0;
     const batch = this.#asked.shift();
     if (number < 0) this.#fail(batch, this.#owner.failure(number, detail));
     else batch.resolve();
@@ -295,18 +303,18 @@ class Outbox {
   }
 
   /** Hand over what was gathered. What the addon says, of which notice was taken. */
-  #cross(ask) {
+  #cross(how) {
     const slab = this.#slab;
     this.#slab = null;
-    const number = this.#handle.deliver(slab?.memory, slab?.count ?? 0, ask);
+    const number = this.#handle.deliver(slab?.memory, slab?.count ?? 0, how);
     this.#note(number);
     if (slab !== null) giveSlab(slab);
     return number;
   }
 
   /** Have the addon tell when the kernel has everything, unless it has it already. */
-  #ask(batch) {
-    const number = this.#cross(true);
+  #ask(batch, how = ASK.yes) {
+    const number = this.#cross(how);
     if (number < 0) return number;
     if (this.#queued === 0 && this.#writable) batch.resolve();
     else this.#asked.push(batch);
@@ -328,8 +336,9 @@ class Outbox {
       this.deliver();
       return;
     }
+    this.#rushes += 1;
     const batch = this.#takeBatch();
-    const number = this.#ask(batch);
+    const number = this.#ask(batch, this.#rushes > RUSHES ? ASK.yes : ASK.now);
     if (number < 0) this.#lose(number, batch);
   }
 

@@ -150,28 +150,31 @@ static bool is_slab(const char *slab, size_t length, size_t count) {
     return used <= length;
 }
 
+/** What deliver() is to do besides. */
+enum { FER_NODE_NOTHING = 0, FER_NODE_ASK = 1, FER_NODE_ASK_NOW = 2 };
+
 static void on_flushed(fer_channel *channel, fer_status status, void *user) {
     (void)channel;
     fer_node_emit_status(user, FER_NODE_CHANNEL_FLUSHED, status);
 }
 
 /**
- * deliver(slab, count, ask): send `count` messages that were gathered. Those behind one that could not be sent are not
+ * deliver(slab, count, how): send `count` messages that were gathered. Those behind one that could not be sent are not
  * sent, either. The slab is an ArrayBuffer with the messages' sizes, as 32-bit numbers in the machine's byte order, and
  * from FER_NODE_SLAB_SIZES on the messages, one behind the other; with a count of 0 nobody looks at it.
  *
- * With `ask`, channelFlushed(status, detail) comes when the kernel has all that was sent so far, unless the state says
- * that nothing waits and that more may be sent.
+ * With FER_NODE_ASK, channelFlushed(status, detail) comes when the kernel has all that was sent so far, unless the state
+ * says that nothing waits and that more may be sent. With FER_NODE_ASK_NOW, what waits is written before.
  */
 napi_value fer_node_channel_deliver(napi_env env, napi_callback_info info) {
     napi_value argv[3];
     uint32_t count = 0;
-    bool ask = false;
+    int32_t how = FER_NODE_NOTHING;
     void *slab = NULL;
     size_t length = 0;
     double state = 0;
     fer_node_object *object = fer_node_this(env, info, FER_NODE_CHANNEL, 3, argv);
-    if (object == NULL || !fer_node_get_bool(env, argv[2], &ask)) {
+    if (object == NULL || !fer_node_get_int(env, argv[2], &how)) {
         return NULL;
     }
     napi_status got = napi_get_value_uint32(env, argv[1], &count);
@@ -185,10 +188,13 @@ napi_value fer_node_channel_deliver(napi_env env, napi_callback_info info) {
         return NULL;
     }
     fer_status status = send_slab(object, slab, count);
+    if (status == FER_OK && how == FER_NODE_ASK_NOW) {
+        status = fer_channel_uncork(object->channel);
+    }
     if (status == FER_OK) {
         status = get_state(object, &state);
     }
-    if (status == FER_OK && ask && state != 1) {
+    if (status == FER_OK && how != FER_NODE_NOTHING && state != 1) {
         status = fer_channel_flush(object->channel, on_flushed, object);
     }
     return fer_node_number(env, status == FER_OK ? state : (int32_t)status);

@@ -315,9 +315,9 @@ FER_API fer_status fer_channel_send_fds(fer_channel *channel, const fer_bytes *p
 FER_API fer_status fer_channel_cork(fer_channel *channel);
 
 /**
- * Write what fer_channel_cork() held back, and hold back no more.
+ * Write what waits, as far as the kernel takes it, and hold back no more.
  *
- * @param channel  a channel; without a cork nothing changes.
+ * @param channel  a channel; without a cork, what was sent in this turn leaves now instead of at its end.
  * Ownership: nothing changes hands.
  * Thread: the loop's.
  * Callbacks: may be called from any callback.

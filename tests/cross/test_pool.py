@@ -242,14 +242,34 @@ class Terminal:
         os.close(self._master)
         return self.process.wait(PATIENCE)
 
+    def stop(self) -> None:
+        """After the test, whatever its end."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.wait()
+
     def screen(self) -> list[str]:
         """The lines as one sees them in the end."""
         lines = [re.split("\r(?!$)", line.replace("\x1b[K", ""))[-1] for line in self.shown.split("\n")]
         return [line.rstrip("\r") for line in lines]
 
 
-def test_progress_on_a_terminal(pool: Pool) -> None:
-    terminal = Terminal(pool.small)
+@pytest.fixture
+def on_terminal() -> Iterator[Callable[[list[str]], Terminal]]:
+    """Starts a program on a terminal, and ends it with the test."""
+    terminals: list[Terminal] = []
+
+    def run(command: list[str]) -> Terminal:
+        terminals.append(Terminal(command))
+        return terminals[-1]
+
+    yield run
+    for terminal in terminals:
+        terminal.stop()
+
+
+def test_progress_on_a_terminal(pool: Pool, on_terminal: Callable[[list[str]], Terminal]) -> None:
+    terminal = on_terminal(pool.small)
     assert terminal.wait() == 0, terminal.shown
     *workers, bar, result, rest = terminal.screen()
     assert len(workers) == 2 and rest == ""
@@ -260,9 +280,9 @@ def test_progress_on_a_terminal(pool: Pool) -> None:
     pool.check(f"{result}\n", False)
 
 
-def test_ctrl_c(pool: Pool) -> None:
+def test_ctrl_c(pool: Pool, on_terminal: Callable[[list[str]], Terminal]) -> None:
     """The terminal sends it to all processes, workers too."""
-    terminal = Terminal(pool.endless)
+    terminal = on_terminal(pool.endless)
     first = terminal.until("worker ([0-9]+) started\r\n")
     second = terminal.until(f"(?s:{re.escape(first[0])}.*)worker ([0-9]+) started\r\n")
     watch = Watch([int(first[1]), int(second[1])])

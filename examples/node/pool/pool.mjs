@@ -4,6 +4,8 @@ import { spawn } from '../../../bindings/node/lib/index.mjs'; // when it is inst
 
 /** So many workers may die of one task. One that cannot even start ends it all at once. */
 const ATTEMPTS = 3;
+/** Milliseconds that a worker has to start, on a busy machine. */
+const START = 30_000;
 
 /**
  * @typedef {object} Options
@@ -60,7 +62,7 @@ export async function runTasks(count, make, take, { command, args, size, signal,
   }
 
   async function start() {
-    const worker = await spawn(command, args, { signal: stop.signal });
+    const worker = await spawn(command, args, { signal: stop.signal, timeout: START });
     onstart(worker.pid);
     return worker;
   }

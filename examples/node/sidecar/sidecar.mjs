@@ -4,6 +4,8 @@ import { spawn } from '../../../bindings/node/lib/index.mjs'; // when it is inst
 
 /** So many children may die of one job. */
 const ATTEMPTS = 3;
+/** Milliseconds that a child has to start, on a busy machine. */
+const START = 30_000;
 
 const ENDING = 'the program is ending';
 
@@ -91,7 +93,7 @@ export class Sidecar {
 
   async #launch() {
     try {
-      const child = await spawn(this.#command, this.#args, { stdio: ['ignore', 'inherit', 'inherit'] });
+      const child = await spawn(this.#command, this.#args, { stdio: ['ignore', 'inherit', 'inherit'], timeout: START });
       child.channel.on('message', (message) => this.#hear(message));
       child.channel.on('error', (error) => console.error(`child ${child.pid}: ${error.message}`));
       child.channel.on('close', () => {

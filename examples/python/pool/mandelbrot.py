@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 from array import array
@@ -107,4 +108,6 @@ async def main(given: argparse.Namespace) -> int:
     return 0
 
 
+# A worker that ends just when it is killed is news to asyncio, and to nobody else.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 sys.exit(asyncio.run(main(arguments())))

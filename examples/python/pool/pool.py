@@ -10,6 +10,8 @@ import ferrule
 
 # So many workers may die of one task. One that cannot even start ends it all at once.
 ATTEMPTS = 3
+# Seconds that a worker has to start, on a busy machine.
+START = 30.0
 # Seconds that a worker which has closed its channel has to exit.
 PATIENCE = 5.0
 
@@ -45,7 +47,7 @@ async def run_tasks(
         task = next(tasks, None)
         deaths = 0
         while task is not None:
-            worker = await ferrule.spawn(*command)
+            worker = await ferrule.spawn(*command, handshake_timeout=START)
             on_start(worker.pid)
             try:
                 async with worker:  # A worker that is stopped or hangs is killed, too.

@@ -41,6 +41,8 @@ async function main(): Promise<void> {
   await channel.sendMany(5);
   // @ts-expect-error handles go with one message
   await channel.sendMany(['x'], { handles: [] });
+  is<ReturnType<Channel['send']>, Promise<void>>(true);
+  is<ReturnType<Channel['flush']>, Promise<void>>(true);
   is<ReturnType<Channel['trySend']>, boolean>(true);
   is<Awaited<ReturnType<Channel['receive']>>, Message | null>(true);
   is<Channel['info'], ChannelInfo>(true);

@@ -99,7 +99,7 @@ async function specimens(address) {
   const { handles: [handle] } = await channel.recvMessage();
   const child = await ferrule.spawn(process.execPath, ['-e', `
     require(${JSON.stringify(package_)}).parent().then(async (channel) => { while (await channel.receive() !== null); });
-  `]);
+  `], { timeout: 60_000 });
   const objects = {
     Channel: channel,
     Child: child,

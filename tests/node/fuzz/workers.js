@@ -9,7 +9,6 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { once } = require('node:events');
 const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads');
 const { makeDatagrams } = require('./datagrams.js');
 const { Random } = require('./random.js');
@@ -17,7 +16,7 @@ const { makePair, makeServer } = require('./servers.js');
 const { makeStreams } = require('./streams.js');
 const { World, descriptors, leftOpen } = require('./world.js');
 
-/** A worker: run after run, and a message for every few calls. */
+/** A worker: run after run, and a message for every few calls, or with what was wrong. */
 async function work({ seed, folder }) {
   const makers = { pair: [4, makePair], server: [4, makeServer], streams: [4, makeStreams], datagrams: [2, makeDatagrams] };
   for (let run = 0; ; run += 1) {
@@ -31,7 +30,10 @@ async function work({ seed, folder }) {
     };
     process.removeAllListeners('uncaughtException').on('uncaughtException', (error) => world.fail(error));
     await world.run(60);
-    if (world.failure !== null) throw world.failure;
+    if (world.failure !== null) {
+      parentPort.postMessage(`${world.failure.stack}\n${world.trace.join('\n')}`);
+      return;
+    }
   }
 }
 
@@ -39,15 +41,15 @@ async function work({ seed, folder }) {
 async function lifetime(random, folder) {
   const worker = new Worker(__filename, { workerData: { seed: random.integer(0, 1e9), folder } });
   let left = random.integer(0, 15);
-  const failed = once(worker, 'error').then(([error]) => { throw error; });
-  const enough = new Promise((resolve) => {
-    worker.on('message', () => {
+  await new Promise((resolve, reject) => {
+    worker.on('error', reject);
+    worker.on('exit', () => reject(new Error('a worker has ended by itself')));
+    worker.on('message', (what) => {
       left -= 1;
-      if (left <= 0) resolve();
+      if (what !== 'calls') reject(new Error(what));
+      else if (left <= 0) resolve();
     });
   });
-  await Promise.race([enough, failed]);
-  failed.catch(() => {});
   await worker.terminate();
 }
 
@@ -68,10 +70,10 @@ async function main() {
   await round(1);
   const before = descriptors();
   for (let i = 0; i < rounds; i += 1) {
-    const left = await round(seed + i);
+    const left = await round(seed + i).catch((error) => [error.stack]);
     left.push(...await leftOpen(before));
     if (left.length > 0) {
-      process.stdout.write(`seed ${seed + i}: left ${left.join(', ')}\n`);
+      fs.writeSync(1, `seed ${seed + i}: ${left.join(', ')}\n`);
       process.exit(1);
     }
   }

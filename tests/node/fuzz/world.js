@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const { Random } = require('./random.js');
 
 /** The time after which something is taken not to happen any more. */
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 function turn() {
   return new Promise((resolve) => { setImmediate(resolve); });

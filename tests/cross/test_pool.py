@@ -22,7 +22,7 @@ from typing import Callable
 
 import pytest
 from conftest import Start
-from harness import PATIENCE, ROOT, Program
+from harness import PATIENCE, ROOT, Program, wait_until
 
 SMOOTH = ["node", str(ROOT / "examples" / "node" / "pool" / "smooth.mjs")]
 MANDELBROT = [sys.executable, str(ROOT / "examples" / "python" / "pool" / "mandelbrot.py")]
@@ -135,6 +135,11 @@ class Watch:
             os.close(fd)
 
 
+def state(pid: int) -> str:
+    """What a process does: T for one that is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def session(leader: int) -> list[str]:
     """Which processes of a session there are, but for those that nobody has waited for."""
     members = []
@@ -198,6 +203,23 @@ def test_signal_to_the_parent_alone(start: Start, pool: Pool, number: signal.Sig
     if number != signal.SIGKILL:
         assert program.complaints.endswith(b"\ninterrupted\n")
         assert b"Traceback" not in program.complaints
+
+
+def test_interrupted_while_workers_read_nothing(start: Start, pool: Pool, place: Path) -> None:
+    """What is being sent to them is not waited for."""
+    program = place / "stops"
+    program.write_text(
+        f"#!{sys.executable}\nimport os, signal\nfrom ferrule import sync\nchannel = sync.parent()\n"
+        "os.kill(os.getpid(), signal.SIGSTOP)\n"
+    )
+    program.chmod(0o755)
+    stuck = start(*pool.with_runner(program))
+    workers = [started(stuck), started(stuck)]
+    watch = Watch(workers)
+    wait_until(lambda: [state(worker) for worker in workers] == ["T", "T"], "they stop")
+    stuck.signal(signal.SIGINT)
+    assert stuck.wait() == 130
+    watch.all_gone()
 
 
 class Terminal:

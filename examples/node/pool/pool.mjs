@@ -40,6 +40,9 @@ export async function runTasks(count, make, take, { command, args, size, signal,
     let deaths = 0;
     while (!task.done) {
       const worker = await start();
+      // At once, and also one that is stopped, or that does not read what it is sent.
+      const kill = () => worker.kill('SIGKILL');
+      stop.signal.addEventListener('abort', kill);
       try {
         while (!task.done) {
           take(task.value, await ask(worker.channel, make(task.value)));
@@ -54,8 +57,8 @@ export async function runTasks(count, make, take, { command, args, size, signal,
         deaths += 1;
         if (deaths === ATTEMPTS) throw new Error(`task ${task.value}: ${deaths} workers died of it, the last ${how}`);
       } finally {
-        // A worker that is stopped or hangs, too.
-        worker.kill('SIGKILL');
+        stop.signal.removeEventListener('abort', kill);
+        kill();
         await worker.exited;
       }
     }

@@ -524,39 +524,6 @@ static void blocking_channels_carry_them(void **state) {
     fer_channel_unref(channels[1]);
 }
 
-static size_t open_descriptors(void) {
-    size_t count = 0;
-    for (int fd = 0; fd < 1024; fd++)
-        count += fcntl(fd, F_GETFD) >= 0;
-    return count;
-}
-
-/* They came with a message that one read brought along, and nobody received. */
-static void a_blocking_channel_that_ends_closes_what_waits(void **state) {
-    (void)state;
-    const fer_channel_options options = taking(CAP);
-    for (int aborts = 0; aborts < 2; aborts++) {
-        fer_channel *channels[2];
-        fer_message message;
-        fer_fd fd = numbered(1);
-        sync_pair(channels, &options);
-        assert_int_equal(fer_sync_send_fds(channels[0], NULL, 0, NULL, 0, -1), FER_OK);
-        assert_int_equal(fer_sync_send_fds(channels[0], NULL, 0, &fd, 1, -1), FER_OK);
-        assert_int_equal(fer_sync_receive(channels[1], -1, &message), FER_OK);
-        assert_int_equal(message.handle_count, 0);
-        const size_t before = open_descriptors();
-        if (aborts)
-            assert_int_equal(fer_channel_abort(channels[1]), FER_OK);
-        else
-            assert_int_equal(fer_sync_close(channels[1], 0), FER_ETIMEDOUT);
-        /* The socket, and the handle. */
-        assert_true(open_descriptors() + 2 <= before);
-        assert_int_equal(close((int)fd), 0);
-        fer_channel_unref(channels[0]);
-        fer_channel_unref(channels[1]);
-    }
-}
-
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(handles_come_with_their_message),
@@ -572,7 +539,6 @@ int main(int argc, char **argv) {
         HARNESS_TEST(waiting_handles_are_closed_with_the_channel),
         HARNESS_TEST(no_descriptor_left_ends_the_channel),
         HARNESS_TEST(blocking_channels_carry_them),
-        HARNESS_TEST(a_blocking_channel_that_ends_closes_what_waits),
     };
     return HARNESS_MAIN("channel_handles", tests, NULL, argc, argv);
 }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE 1
 #endif
 
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -359,6 +360,39 @@ static void what_is_dropped_is_freed(void **state) {
     fer_channel_unref(channels[1]);
 }
 
+static size_t open_descriptors(void) {
+    size_t count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+/* A handle came with a message that one read brought along, and nobody received. */
+static void what_nobody_received_goes_at_the_end(void **state) {
+    (void)state;
+    fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
+    options.max_handles = 1;
+    for (int aborts = 0; aborts < 2; aborts++) {
+        fer_channel *channels[2];
+        fer_message message;
+        const fer_fd fd = STDERR_FILENO;
+        sync_pair(channels, &options);
+        assert_int_equal(fer_sync_send_fds(channels[0], NULL, 0, NULL, 0, -1), FER_OK);
+        assert_int_equal(fer_sync_send_fds(channels[0], NULL, 0, &fd, 1, -1), FER_OK);
+        assert_int_equal(fer_sync_receive(channels[1], -1, &message), FER_OK);
+        assert_int_equal(message.handle_count, 0);
+        const size_t before = open_descriptors();
+        if (aborts)
+            assert_int_equal(fer_channel_abort(channels[1]), FER_OK);
+        else
+            assert_int_equal(fer_sync_close(channels[1], 0), FER_ETIMEDOUT);
+        /* The socket, and the handle. */
+        assert_true(open_descriptors() + 2 <= before);
+        fer_channel_unref(channels[0]);
+        fer_channel_unref(channels[1]);
+    }
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(every_size_comes_whole),
@@ -372,6 +406,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(limits_hold),
         HARNESS_TEST(the_descriptor_can_be_waited_for),
         HARNESS_TEST(what_is_dropped_is_freed),
+        HARNESS_TEST(what_nobody_received_goes_at_the_end),
     };
     const harness_helper helpers[] = {{"send_then_hang", send_then_hang}, {NULL, NULL}};
     return HARNESS_MAIN("sync", tests, helpers, argc, argv);

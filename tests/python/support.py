@@ -23,6 +23,8 @@ HELLO, MESSAGE, HANDLE, GOODBYE = 1, 2, 3, 4
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON_SOURCES = ROOT / "bindings" / "python"
+BUILD = Path(ferrule.__file__).resolve().parents[2]
+"""Where the package was built, and the programs beside it."""
 
 
 SANITIZER = {

@@ -8,17 +8,16 @@ import os
 import select
 import socket
 from collections.abc import Awaitable, Coroutine
-from pathlib import Path
 from typing import Any, Callable
 
 import ferrule
 import pytest
 from conftest import HOSTS
 from ferrule import _embed
-from support import descriptors, goodbye, has_children, hello, path_of, raw_listener
+from support import BUILD, descriptors, goodbye, has_children, hello, path_of, raw_listener
 
 # It answers what its parent says, and is there at once.
-CHILD = Path(os.environ["FERRULE_BUILD_DIR"]) / "bin" / "ferrule_example_child"
+CHILD = BUILD / "bin" / "ferrule_example_child"
 
 End = Callable[[Any], Awaitable[object]]
 

@@ -14,34 +14,15 @@ from conftest import HOSTS
 from ferrule import _embed, channel, error
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from model import LATE, SIDES, Sent, as_sent, identity
 from support import descriptors
 
 # Turns of the loop that anything takes at most; it takes far fewer.
 PATIENCE = 5000
 
-Sent = tuple[bytes, tuple[int, ...]]
-"""A message as the model has it: its bytes, and what its handles are."""
-
-SIDES = st.integers(0, 1)
 HOWS = st.sampled_from(["recv", "recv_message", "recv_many", "recv_some", "iterate"])
 # Of the asyncio loop: between any two of them something may be cancelled.
 STEPS = st.integers(0, 12)
-# An end in the first steps would leave nothing to look at.
-LATE = 12
-
-
-def identity(fd: int) -> int:
-    """What a descriptor is, which is the same for its copies."""
-    return os.fstat(fd).st_ino
-
-
-def as_sent(message: bytes) -> Sent:
-    """What came, as the model has it. Its handles are closed."""
-    handles = message.handles if isinstance(message, ferrule.Message) else ()
-    found = tuple(identity(handle.fileno()) for handle in handles)
-    for handle in handles:
-        handle.close()
-    return bytes(message), found
 
 
 class Work:

@@ -10,8 +10,8 @@ import model
 from ferrule import errno, error
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from model import SIDES, identity
 from support import descriptors
-from test_model_channel import SIDES, identity
 
 PATIENCE = 5000
 

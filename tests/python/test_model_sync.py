@@ -10,8 +10,8 @@ import model
 from ferrule import error, sync
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from model import LATE, SIDES, Sent, as_sent, identity
 from support import descriptors
-from test_model_channel import LATE, SIDES, Sent, as_sent, identity
 
 HOWS = st.sampled_from(["recv", "recv_message", "recv_many", "recv_some"])
 

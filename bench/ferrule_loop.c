@@ -18,6 +18,7 @@
 
 enum {
     WARM = 10000,        /* messages after which counting starts */
+    MANY = 64,           /* small messages of a stream are given so many at a time */
     LEND_FROM = 32768,   /* from this size on messages are not copied: the library borrows them */
     LENT_BYTES = 1 << 20 /* as many of them are on their way at a time, but at least one message */
 };
@@ -29,10 +30,12 @@ static fer_server *server;
 static fer_channel *channel;
 static unsigned char *outbox;
 static uint64_t sent;
+static uint64_t looked_at; /* what that was when the clock was last looked at */
 static double started;
 static double ended;
 static int ending;
 static uint64_t allocations;
+static uint64_t counted_from;
 
 /* A message that was lent. Those that are back are kept for the next ones. */
 struct letter {
@@ -41,9 +44,10 @@ struct letter {
 };
 static struct letter *spare;
 
-/* Whether the message with this number is the first that counts. */
+/* Count from the first message on that is not the warming up's. */
 static void count_from(uint64_t number) {
-    if (COUNTING && number == WARM) {
+    if (COUNTING && allocations == 0 && number >= WARM) {
+        counted_from = number;
         allocations = usage_calls();
     }
 }
@@ -107,6 +111,22 @@ static int can_send(void) {
     return !ending && fer_channel_is_writable(channel) && (task.size < LEND_FROM || spare != NULL);
 }
 
+/* Send the next ones; what is not accepted is stamped again. */
+static void send_many(void) {
+    fer_bytes messages[MANY];
+    size_t accepted = 0;
+
+    for (size_t i = 0; i < MANY; i++) {
+        unsigned char *bytes = outbox + i * task.size;
+
+        stamp(bytes, sent + i);
+        messages[i].data = bytes;
+        messages[i].size = task.size;
+    }
+    check(fer_channel_send_many(channel, messages, MANY, &accepted), "send");
+    sent += accepted;
+}
+
 /* Send as much as may be on its way, until time is up; drain and the letters that come back go on. */
 static void feed(void) {
     while (can_send()) {
@@ -114,10 +134,13 @@ static void feed(void) {
         if (task.size >= LEND_FROM) {
             lend_message(sent++);
         } else {
-            send_message(sent++);
+            send_many();
         }
-        if (sent % CLOCK_EVERY == 0 && now() - started >= task.seconds) {
-            finish();
+        if (sent - looked_at >= CLOCK_EVERY) {
+            looked_at = sent;
+            if (now() - started >= task.seconds) {
+                finish();
+            }
         }
     }
 }
@@ -183,7 +206,7 @@ static void report(void) {
     uint64_t count = task.streams && !task.serves ? sent : tally.count;
 
     if (COUNTING && count > WARM) {
-        print_counted(&task, count - WARM, usage_calls() - allocations);
+        print_counted(&task, count - counted_from, usage_calls() - allocations);
     } else if (COUNTING) {
         die("count", "too few messages");
     } else {
@@ -201,7 +224,7 @@ int main(int argc, char **argv) {
     if (COUNTING) {
         usage_start();
     }
-    outbox = take_memory(task.size);
+    outbox = take_memory(task.size * (task.size < LEND_FROM ? MANY : 1));
     check(fer_loop_new(&loop), "loop");
     if (task.serves) {
         check(fer_server_listen(loop, address, &options, on_client, NULL, NULL, &server), "listen");

@@ -212,20 +212,22 @@ static fer_status pass(fer_channel *channel, const struct iovec *iov, size_t cou
 
 /* The usual way of a small message in a busy turn: straight to behind the one before it. */
 static int gather(fer_channel *channel, const fer_bytes *parts, size_t count, size_t size) {
-    fer__header header = {FER__FRAME_MESSAGE, 0, (uint32_t)size};
+    fer_wire wire = (fer_wire)channel->wire;
     uint8_t *room;
     size_t i;
-    if (size > channel->small || (size == 0 && channel->wire == FER_WIRE_PLAIN))
+    if (size > channel->small || (size == 0 && wire == FER_WIRE_PLAIN))
         return 0;
-    room = fer__sendq_room(&channel->out, fer__header_size((fer_wire)channel->wire) + size);
+    room = fer__sendq_room(&channel->out, fer__header_size(wire) + size);
     if (room == NULL)
         return 0;
-    room += fer__header_encode((fer_wire)channel->wire, &header, room);
+    room += fer__message_encode(wire, (uint32_t)size, room);
     for (i = 0; i < count; i++) {
         if (parts[i].size > 0)
             memcpy(room, parts[i].data, parts[i].size);
         room += parts[i].size;
     }
+    channel->messages_out++;
+    channel->bytes_out += size;
     return 1;
 }
 
@@ -255,21 +257,15 @@ static void count_sent(fer_channel *channel, uint64_t size, size_t handles) {
     channel->handles_out += handles;
 }
 
-fer_status fer__channel_send(fer_channel *channel, const fer_bytes *parts, size_t count,
-                             const fer__fd *fds, size_t fd_count, fer_sent_cb cb, void *user) {
+/* Every other way of a message. */
+static fer_status send_slowly(fer_channel *channel, const fer_bytes *parts, size_t count,
+                              uint64_t size, const fer__fd *fds, size_t fd_count, fer_sent_cb cb,
+                              void *user) {
     struct iovec room[PARTS_ON_STACK + 1];
     struct iovec *iov = room;
     heads front;
-    uint64_t size = 0;
-    fer_status status;
+    fer_status status = can_send(channel, size);
     size_t i;
-    for (i = 0; i < count; i++)
-        size += parts[i].size;
-    if (cb == NULL && fd_count == 0 && gather(channel, parts, count, (size_t)size)) {
-        count_sent(channel, size, 0);
-        return FER_OK;
-    }
-    status = can_send(channel, size);
     if (status == FER_OK && fd_count > 0)
         status = can_pass(channel, fd_count);
     if (status != FER_OK)
@@ -292,6 +288,35 @@ fer_status fer__channel_send(fer_channel *channel, const fer_bytes *parts, size_
     if (status == FER_OK)
         count_sent(channel, size, fd_count);
     return status;
+}
+
+fer_status fer__channel_send(fer_channel *channel, const fer_bytes *parts, size_t count,
+                             const fer__fd *fds, size_t fd_count, fer_sent_cb cb, void *user) {
+    uint64_t size = 0;
+    size_t i;
+    for (i = 0; i < count; i++)
+        size += parts[i].size;
+    if (cb == NULL && fd_count == 0 && gather(channel, parts, count, (size_t)size))
+        return FER_OK;
+    return send_slowly(channel, parts, count, size, fds, fd_count, cb, user);
+}
+
+fer_status fer__channel_send_many(fer_channel *channel, const fer_bytes *messages, size_t count,
+                                  size_t *accepted) {
+    size_t i;
+    for (i = 0; i < count; i++) {
+        fer_status status;
+        *accepted = i;
+        if (gather(channel, &messages[i], 1, messages[i].size))
+            continue;
+        if (channel->above)
+            return FER_OK;
+        status = send_slowly(channel, &messages[i], 1, messages[i].size, NULL, 0, NULL, NULL);
+        if (status != FER_OK)
+            return status;
+    }
+    *accepted = count;
+    return FER_OK;
 }
 
 void fer__channel_uncork(fer_channel *channel) {

@@ -33,10 +33,6 @@ static uint64_t get_u64(const uint8_t *bytes) {
     return (uint64_t)get_u32(bytes) << 32 | get_u32(bytes + 4);
 }
 
-size_t fer__header_size(fer_wire wire) {
-    return wire == FER_WIRE_PLAIN ? FER__PLAIN_HEADER : FER__NATIVE_HEADER;
-}
-
 size_t fer__header_encode(fer_wire wire, const fer__header *header, uint8_t *out) {
     if (wire == FER_WIRE_PLAIN) {
         put_u32(out, header->length);

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "ferrule/channel.h"
 #include "ferrule/status.h"
@@ -75,7 +76,27 @@ typedef struct fer__limits {
 } fer__limits;
 
 /** How many bytes a header has on `wire`. */
-size_t fer__header_size(fer_wire wire);
+static inline size_t fer__header_size(fer_wire wire) {
+    return wire == FER_WIRE_PLAIN ? FER__PLAIN_HEADER : FER__NATIVE_HEADER;
+}
+
+/** Encode the header of a message without handles into `out`, likewise: the shortest way for the most frequent frame. */
+static inline size_t fer__message_encode(fer_wire wire, uint32_t size, uint8_t *out) {
+    uint8_t bytes[FER__NATIVE_HEADER] = {FER__FRAME_MESSAGE,
+                                         0,
+                                         0,
+                                         0,
+                                         (uint8_t)(size >> 24),
+                                         (uint8_t)(size >> 16),
+                                         (uint8_t)(size >> 8),
+                                         (uint8_t)size};
+    if (wire == FER_WIRE_PLAIN) {
+        memcpy(out, bytes + FER__NATIVE_HEADER - FER__PLAIN_HEADER, FER__PLAIN_HEADER);
+        return FER__PLAIN_HEADER;
+    }
+    memcpy(out, bytes, FER__NATIVE_HEADER);
+    return FER__NATIVE_HEADER;
+}
 
 /** Encode a header into `out`, which has room for fer__header_size(wire). Returns that size. */
 size_t fer__header_encode(fer_wire wire, const fer__header *header, uint8_t *out);

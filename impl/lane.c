@@ -38,7 +38,7 @@ fer_status fer__lane_make(fer__lane_out **lane) {
     fer_status status;
     if (!count_made())
         return fer__fail(FER_ENOMEM, "the process has made too many lanes");
-    made = fer__zalloc(sizeof *made);
+    made = fer__zalloc(sizeof *made + FER__LANE_STAGE);
     status = made == NULL ? fer__fail_plain(FER_ENOMEM)
                           : fer__os_make_region(FER__LANE_CONTROL + FER__LANE_RING, &made->fd,
                                                 &made->memory);
@@ -47,6 +47,7 @@ fer_status fer__lane_make(fer__lane_out **lane) {
         atomic_fetch_sub_explicit(&made_lanes, 1, memory_order_relaxed);
         return status;
     }
+    made->stage = (uint8_t *)(made + 1);
     made->stuck = UINT64_MAX;
     *lane = made;
     return FER_OK;
@@ -104,11 +105,15 @@ int fer__lane_wait(fer__lane_out *lane, size_t least, size_t most) {
     return 1;
 }
 
-uint8_t *fer__lane_at(const fer__lane_out *lane) {
-    return lane->memory + FER__LANE_CONTROL + lane->position % FER__LANE_RING + lane->size;
+uint8_t *fer__lane_at(fer__lane_out *lane) {
+    uint8_t *at = lane->memory + FER__LANE_CONTROL + lane->position % FER__LANE_RING + lane->size;
+    fer__copy(at - lane->staged, lane->stage, lane->staged);
+    lane->staged = 0;
+    return at;
 }
 
 void fer__lane_end(fer__lane_out *lane) {
+    (void)fer__lane_at(lane);
     lane->position += lane->size;
     lane->size = 0;
     lane->room = 0;

@@ -28,6 +28,7 @@ enum {
     FER__LANE_LEAST = 32 << 10,    /**< fewer bytes go through the socket */
     FER__LANE_LARGEST = 2 << 20,   /**< and so do more in one piece */
     FER__LANE_PIECE = 256 << 10,   /**< so many are in a piece, unless a frame is larger */
+    FER__LANE_STAGE = 32 << 10,    /**< bytes that gather before they are copied into the lane */
     FER__LANE_WORTH_IT = 512 << 10 /**< bytes that a channel has sent before it makes a lane */
 };
 
@@ -36,7 +37,9 @@ typedef struct fer__lane_out {
     uint8_t *memory;
     fer__fd fd;        /**< until it is passed */
     uint64_t position; /**< of the open piece, or of the next one at the earliest */
-    size_t size;       /**< bytes in the open piece; 0: none is open */
+    size_t size;       /**< bytes in the open piece, staged ones included; 0: none is open */
+    uint8_t *stage;    /**< FER__LANE_STAGE bytes in which small messages gather */
+    size_t staged;     /**< how many of them are not in the lane yet */
     size_t room;       /**< bytes for which it has room, those included */
     size_t waiting;    /**< bytes of which the peer has not been told, those included */
     size_t noted;      /**< bytes of the notes that wait */
@@ -69,8 +72,13 @@ int fer__lane_begin(fer__lane_out *lane, size_t least, size_t most);
  */
 int fer__lane_wait(fer__lane_out *lane, size_t least, size_t most);
 
-/** Where the next byte of the open piece goes. */
-uint8_t *fer__lane_at(const fer__lane_out *lane);
+/**
+ * Where the next bytes of a large message go: into the open piece. What was staged is copied there first.
+ *
+ * Small messages are staged, because a processor is slow at writing parts of a line that another one has, and fast at
+ * writing whole lines.
+ */
+uint8_t *fer__lane_at(fer__lane_out *lane);
 
 /** End the open piece: the peer may be told of it. */
 void fer__lane_end(fer__lane_out *lane);

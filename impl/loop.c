@@ -15,17 +15,10 @@ typedef struct fer__posted {
 
 /* Checks. */
 
-int fer__loop_is_forked(const fer_loop *loop) {
-    return loop->mark != fer__os_process_mark();
-}
-
-fer_status fer__loop_check(const fer_loop *loop) {
-    uv_thread_t self = uv_thread_self();
+fer_status fer__loop_refuse(const fer_loop *loop) {
     if (fer__loop_is_forked(loop))
         return fer__fail(FER_EFORK, "make a new loop in the child of a fork");
-    if (loop->kind != FER__LOOP_BLOCKING && !uv_thread_equal(&self, &loop->thread))
-        return fer__fail(FER_ETHREAD, "only fer_loop_post, _wake and _stop work from any thread");
-    return FER_OK;
+    return fer__fail(FER_ETHREAD, "only fer_loop_post, _wake and _stop work from any thread");
 }
 
 static int has_posted(const fer_loop *loop) {

@@ -80,11 +80,21 @@ void fer__loop_set_notify(fer_loop *loop, fer_notify_cb cb, void *user, fer_fina
 void fer__loop_close_objects(fer_loop *loop);
 fer_status fer__loop_close(fer_loop *loop);
 
-/** Whether the caller may use the loop: FER_EFORK, FER_ETHREAD or FER_OK. */
-fer_status fer__loop_check(const fer_loop *loop);
-
 /** Whether this process is not the one that made the loop. */
-int fer__loop_is_forked(const fer_loop *loop);
+static inline int fer__loop_is_forked(const fer_loop *loop) {
+    return !fer__os_is_process(loop->mark);
+}
+
+/** FER_EFORK or FER_ETHREAD, for a caller who may not use the loop. */
+fer_status fer__loop_refuse(const fer_loop *loop);
+
+/** Whether the caller may use the loop: FER_EFORK, FER_ETHREAD or FER_OK. Every call begins with it. */
+static inline fer_status fer__loop_check(const fer_loop *loop) {
+    if (!fer__loop_is_forked(loop) &&
+        (loop->kind == FER__LOOP_BLOCKING || fer__thread_is(loop->thread)))
+        return FER_OK;
+    return fer__loop_refuse(loop);
+}
 
 /** Work was left for the loop: have it not wait, and tell the host when it does not run. */
 void fer__loop_touch(fer_loop *loop);

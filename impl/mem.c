@@ -99,17 +99,17 @@ fer_status fer__mem_set_allocator(const fer_allocator *allocator) {
     return FER_OK;
 }
 
-/* Volatile, because a compiler that knows the size puts string instructions in the place of the call. */
-static const volatile size_t copy_piece = 512;
-
 void fer__copy(void *to, const void *from, size_t size) {
-    const size_t piece = copy_piece;
+    enum { PAGE = 4096, NEAR = 64, PIECE = 1024 };
     uint8_t *at = to;
     const uint8_t *next = from;
-    for (; size > piece; size -= piece) {
-        memcpy(at, next, piece);
-        at += piece;
-        next += piece;
+    size_t apart = ((uintptr_t)to - (uintptr_t)from) % PAGE;
+    if (apart > 0 && apart < NEAR) {
+        for (; size > PIECE; size -= PIECE) {
+            memcpy(at, next, PIECE);
+            at += PIECE;
+            next += PIECE;
+        }
     }
     if (size > 0)
         memcpy(at, next, size);

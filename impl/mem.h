@@ -27,8 +27,8 @@ size_t fer__mem_live(void);
 fer_status fer__mem_set_allocator(const fer_allocator *allocator);
 
 /**
- * As memcpy(). In pieces: for more, memcpy() takes string instructions, which some processors do ten times slower
- * when the two places are a few bytes apart in their pages, as a payload behind a header is.
+ * As memcpy(). For much, that takes string instructions, which some processors do ten times slower when the target is
+ * a few bytes behind the source in their pages, as a payload behind a header is: then it is copied in pieces.
  */
 void fer__copy(void *to, const void *from, size_t size);
 

@@ -9,6 +9,7 @@
 #ifndef FER_IMPL_OS_H
 #define FER_IMPL_OS_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -362,5 +363,13 @@ fer_status fer__os_activated(unsigned long *count, const char **names);
 
 /** A number that is the same in one process and another in the child of a fork. 0 on no memory. */
 uint64_t fer__os_process_mark(void);
+
+/** The same for who has called that before: 0, or the number. Only for fer__os_is_process(). */
+extern _Atomic uint64_t fer__os_mark;
+
+/** Whether the process is the one of that mark. */
+static inline int fer__os_is_process(uint64_t mark) {
+    return atomic_load_explicit(&fer__os_mark, memory_order_relaxed) == mark;
+}
 
 #endif

@@ -400,22 +400,22 @@ fer_status fer__os_wait(fer__wait *waits, size_t count, int64_t timeout_ms) {
     return fer__os_finish(saved, number == EINVAL ? ENOMEM : number);
 }
 
-static _Atomic uint64_t mark;
+_Atomic uint64_t fer__os_mark;
 static pthread_mutex_t mark_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void count_fork(void) {
-    atomic_fetch_add(&mark, 1);
+    atomic_fetch_add(&fer__os_mark, 1);
 }
 
 uint64_t fer__os_process_mark(void) {
-    uint64_t present = atomic_load_explicit(&mark, memory_order_relaxed);
+    uint64_t present = atomic_load_explicit(&fer__os_mark, memory_order_relaxed);
     if (present != 0)
         return present;
     int saved = errno;
     pthread_mutex_lock(&mark_lock);
-    if (atomic_load(&mark) == 0 && pthread_atfork(NULL, NULL, count_fork) == 0)
-        atomic_store(&mark, 1);
-    present = atomic_load(&mark);
+    if (atomic_load(&fer__os_mark) == 0 && pthread_atfork(NULL, NULL, count_fork) == 0)
+        atomic_store(&fer__os_mark, 1);
+    present = atomic_load(&fer__os_mark);
     pthread_mutex_unlock(&mark_lock);
     errno = saved;
     return present;

@@ -22,7 +22,14 @@ int fer__sendq_fill(fer__sendq *queue, fer__pool *pool, const struct iovec *part
     size_t i;
     if (!begin(queue, pool, size, wait))
         return 0;
-    to = fer__lane_at(lane);
+    if (size > FER__COPY_MAX) {
+        to = fer__lane_at(lane);
+    } else {
+        if (lane->staged + size > FER__LANE_STAGE)
+            (void)fer__lane_at(lane);
+        to = lane->stage + lane->staged;
+        lane->staged += size;
+    }
     for (i = 0; i < count; i++) {
         fer__copy(to, parts[i].iov_base, parts[i].iov_len);
         to += parts[i].iov_len;

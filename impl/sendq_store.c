@@ -230,7 +230,7 @@ static size_t gathered(const fer__sendq *queue) {
     if (queue->at == NULL)
         return 0;
     if (lane != NULL && lane->size > 0)
-        return (size_t)(queue->at - fer__lane_at(lane));
+        return (size_t)(queue->at - (lane->stage + lane->staged));
     return (size_t)(queue->at - (tail->block + (FER__BLOCK_SIZE - tail->room)));
 }
 
@@ -240,8 +240,10 @@ void fer__sendq_open(fer__sendq *queue, size_t most) {
     size_t room;
     fer__sendq_fold(queue);
     if (lane != NULL && lane->size > 0) {
-        queue->at = fer__lane_at(lane);
-        room = lane->room - lane->size;
+        queue->at = lane->stage + lane->staged;
+        room = FER__LANE_STAGE - lane->staged;
+        if (room > lane->room - lane->size)
+            room = lane->room - lane->size;
     } else if (tail != NULL && tail->block != NULL && tail->room > 0) {
         queue->at = tail->block + (FER__BLOCK_SIZE - tail->room);
         room = tail->room;
@@ -256,6 +258,7 @@ void fer__sendq_fold(fer__sendq *queue) {
     fer__lane_out *lane = queue->lane;
     if (size > 0 && lane != NULL && lane->size > 0) {
         lane->size += size;
+        lane->staged += size;
         lane->waiting += size;
     } else if (size > 0) {
         queue->tail->size += size;
@@ -345,5 +348,5 @@ void fer__sendq_drop(fer__sendq *queue, fer__pool *pool) {
     if (lane->note != NULL)
         fer__pool_give_node(pool, lane->note);
     lane->note = NULL;
-    lane->size = lane->room = lane->waiting = lane->noted = 0;
+    lane->size = lane->room = lane->staged = lane->waiting = lane->noted = 0;
 }

@@ -20,6 +20,16 @@ enum {
     FER__UV_PATCH = UV_VERSION_PATCH
 };
 
+/** Whether this is the thread. Every call asks, so it costs no call of libuv where threads are POSIX's. */
+static inline int fer__thread_is(uv_thread_t thread) {
+#ifdef _WIN32
+    uv_thread_t self = uv_thread_self();
+    return uv_thread_equal(&self, &thread);
+#else
+    return pthread_equal(pthread_self(), thread) != 0;
+#endif
+}
+
 /** Whether the libuv that is loaded can serve code that was compiled against these headers. */
 static inline int fer__uv_is_usable(void) {
     unsigned int loaded = uv_version();

@@ -95,6 +95,20 @@ fer_status fer_channel_send(fer_channel *channel, const fer_bytes *parts, size_t
     return fer__channel_send(channel, parts, count, fds, handle_count, cb, user);
 }
 
+fer_status fer_channel_send_many(fer_channel *channel, const fer_bytes *messages, size_t count,
+                                 size_t *accepted) {
+    size_t i;
+    FER__TRY(FER__REQUIRE(accepted != NULL, "accepted"));
+    *accepted = 0;
+    FER__TRY(fer__check_channel_on_loop(channel));
+    FER__TRY(FER__REQUIRE(messages != NULL || count == 0, "messages"));
+    for (i = 0; i < count; i++) {
+        if (messages[i].data == NULL && messages[i].size != 0)
+            return fer__fail(FER_EINVAL, "message %zu has a size and no data", i);
+    }
+    return fer__channel_send_many(channel, messages, count, accepted);
+}
+
 fer_status fer_channel_send_fds(fer_channel *channel, const fer_bytes *parts, size_t count,
                                 const fer_fd *fds, size_t fd_count, fer_sent_cb cb, void *user) {
     fer__fd known[FER_MESSAGE_HANDLES_MAX];

@@ -203,6 +203,12 @@ static fer_status send_message(objects *o) {
 
 static const fer_fd input[] = {0};
 
+static fer_status send_many(objects *o) {
+    const fer_bytes messages[2] = {piece("one", 3), piece("two", 3)};
+    size_t accepted = 2;
+    return fer_channel_send_many(o->channel, messages, 2, &accepted);
+}
+
 static fer_status send_fds(objects *o) {
     return fer_channel_send_fds(o->channel, &text, 1, input, 1, note_sent, &o->unexpected);
 }
@@ -416,6 +422,7 @@ const call calls[] = {
     {"fer_channel_pause", CALL_CHANNEL, 0, pause_channel},
     {"fer_channel_resume", CALL_CHANNEL, 0, resume},
     {"fer_channel_send", CALL_CHANNEL, 0, send_message},
+    {"fer_channel_send_many", CALL_CHANNEL, 0, send_many},
     {"fer_channel_send_fds", CALL_CHANNEL, 0, send_fds},
     {"fer_channel_cork", CALL_CHANNEL, 0, cork},
     {"fer_channel_uncork", CALL_CHANNEL, 0, uncork},

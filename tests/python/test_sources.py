@@ -35,6 +35,7 @@ WAITS = {
 }
 NOT_WRAPPED = {
     "fer_channel_pair",
+    "fer_channel_send_many",
     "fer_channel_set_body_memory",
     "fer_loop_attach",
     "fer_loop_detach",

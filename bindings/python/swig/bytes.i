@@ -11,6 +11,8 @@
 %ignore fer_body_memory;
 %ignore fer_channel_set_body_memory;
 %ignore fer_message_take_data;
+/* Objects of several kinds are sent one after another: see ferpy_channel_send_many(). */
+%ignore fer_channel_send_many;
 
 %typemap(in) (const fer_bytes *parts, size_t count) (ferpy_parts held = FERPY_PARTS_INIT) {
     if (ferpy_parts_hold(&held, $input) < 0) {

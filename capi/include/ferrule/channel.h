@@ -281,6 +281,24 @@ FER_API fer_status fer_channel_send(fer_channel *channel, const fer_bytes *parts
                                     void *user);
 
 /**
+ * Send messages one after another, each as fer_channel_send() does without a callback, as long as the channel is
+ * writable. For many small ones, this costs less than as many calls.
+ *
+ * @param channel        an open channel.
+ * @param messages       the payloads, of one piece each.
+ * @param count          how many.
+ * @param[out] accepted  receives how many were accepted: the first ones.
+ * Ownership: the bytes are the caller's again when the call returns.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK, also with fewer accepted than `count`: then wait for drain; otherwise as fer_channel_send(), about the first
+ *         message that was not accepted; FER_EINVAL for bytes that are NULL, with none accepted.
+ * Seed: none.
+ */
+FER_API fer_status fer_channel_send_many(fer_channel *channel, const fer_bytes *messages,
+                                         size_t count, size_t *accepted);
+
+/**
  * As fer_channel_send(), with descriptors in the place of handles: of sockets, or of anything else.
  *
  * @param channel   an open channel.

@@ -10,6 +10,9 @@ const BROKEN = new Set(['ECONNRESET', 'EPIPE', 'ECANCELED', 'ENOTCONN', 'ERR_STR
 /** What a stream that is over throws. */
 const OVER = new Set(['ERR_FERRULE_CLOSED', 'ENOTCONN', 'EPIPE', 'ECONNRESET', 'EINVAL', 'ENOTSUP']);
 
+/** Whether a Duplex that is destroyed forgets the callbacks of writes that waited in it, as Node's own sockets do. */
+const FORGETS = process.versions.node.startsWith('18.');
+
 /** The bytes of a stream from `at` on. */
 function content(at, size) {
   const bytes = Buffer.allocUnsafe(size);
@@ -174,7 +177,7 @@ class StreamSide {
   verify(other) {
     const { name, events } = this;
     this.world.check(events.close === 1, `${name}: ${events.close} times 'close'`);
-    this.world.check(this.#waiting === 0, `${name}: ${this.#waiting} callbacks are missing`);
+    this.world.check(this.#waiting === 0 || (FORGETS && this.couple.violent), `${name}: ${this.#waiting} callbacks are missing`);
     this.world.check(this.read <= other.written, `${name}: more bytes than were written`);
     if (this.couple.violent) return;
     this.world.check(events.end === 1 && events.finish === 1 && events.error === 0, `${name}: ${JSON.stringify(events)}`);

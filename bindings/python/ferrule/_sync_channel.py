@@ -83,6 +83,7 @@ class Channel:
         self._c = c
         self._takes = takes_handles
         self._owner = _ferrule.ferpy_own_channel(c, None)
+        _ferrule.ferpy_channel_use_bytes(c)
         self._closed = False
         self._kept: Any = None  # a message that did not fit
         self._one = Exclusive("channel")

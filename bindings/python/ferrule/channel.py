@@ -97,6 +97,7 @@ class Channel:
 
     def _start(self) -> None:
         """The channel is open."""
+        _ferrule.ferpy_channel_use_bytes(self._c)
         _ferrule.fer_channel_receive(self._c, weak_method(self._on_messages))
         _ferrule.fer_channel_on_drain(self._c, weak_method(self._on_drain))
 

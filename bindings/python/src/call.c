@@ -13,11 +13,18 @@ int ferpy_is_ending(void) {
     return atomic_load(&ending) || !Py_IsInitialized();
 }
 
-int ferpy_enter(PyGILState_STATE *gil) {
-    if (ferpy_is_ending()) {
+int ferpy_enter_for_memory(PyGILState_STATE *gil) {
+    if (!Py_IsInitialized()) {
         return 0;
     }
     *gil = PyGILState_Ensure();
+    return 1;
+}
+
+int ferpy_enter(PyGILState_STATE *gil) {
+    if (ferpy_is_ending() || !ferpy_enter_for_memory(gil)) {
+        return 0;
+    }
     /* The first Python code after a wait may be a destructor, which would swallow what a signal handler raises. */
     if (*gil == PyGILState_UNLOCKED && PyErr_CheckSignals() < 0) {
         ferpy_put_off_exception();

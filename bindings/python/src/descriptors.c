@@ -106,7 +106,7 @@ static PyObject *take_all(fer_channel *channel, const fer_message *message) {
 }
 
 PyObject *ferpy_message(fer_channel *channel, const fer_message *message) {
-    PyObject *payload = PyBytes_FromStringAndSize(message->data, (Py_ssize_t)message->size);
+    PyObject *payload = ferpy_payload(channel, message);
 
     if (!payload || message->handle_count == 0) {
         return payload;

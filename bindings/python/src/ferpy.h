@@ -91,6 +91,14 @@ void ferpy_fds_release(ferpy_fds *fds);
  */
 PyObject *ferpy_message(fer_channel *channel, const fer_message *message);
 
+/* Payloads (body.c). */
+
+/** Before the first channel. */
+int ferpy_body_init(void);
+
+/** The payload of a message that is being delivered, as bytes. Once for each. NULL with an exception set. */
+PyObject *ferpy_payload(fer_channel *channel, const fer_message *message);
+
 /* Calls (call.c). */
 
 /** What a callback has as its `user`. */
@@ -114,7 +122,13 @@ void ferpy_call_free(ferpy_call *call);
 /** Enter Python from a callback. 0 when the interpreter is ending: then Python must not be touched. */
 int ferpy_enter(PyGILState_STATE *gil);
 
-/** Leave Python. The counterpart of a ferpy_enter() that gave 1. */
+/**
+ * Enter Python to get or give back memory, and to call nothing: no handler of a signal runs either. Possible as long as there
+ * is an interpreter.
+ */
+int ferpy_enter_for_memory(PyGILState_STATE *gil);
+
+/** Leave Python. The counterpart of an entry that gave 1. */
 void ferpy_leave(PyGILState_STATE gil);
 
 /**

@@ -39,6 +39,9 @@ PyObject *ferpy_own_channel(fer_channel *channel, PyObject *dropped);
 PyObject *ferpy_own_server(fer_server *server, PyObject *dropped);
 PyObject *ferpy_own_timer(fer_timer *timer);
 
+/** Receive large messages of an open channel straight into bytes objects. Before the first message. */
+PyObject *ferpy_channel_use_bytes(fer_channel *channel);
+
 /**
  * A turn of an embedded loop: fer_loop_step() without waiting, then fer_loop_timeout().
  *

@@ -9,6 +9,11 @@
 %{
 #include "ferpy.h"
 %}
+%init %{
+    if (ferpy_body_init() < 0) {
+        return -1;
+    }
+%}
 
 %include <stdint.i>
 

@@ -122,16 +122,32 @@ napi_value fer_node_channel_pass(napi_env env, napi_callback_info info) {
     return send_any(env, object, argv[0], (passed_fds){fds, count});
 }
 
-/** The messages of a slab, as far as they are sent: all of them, unless `status` says why not. */
+/** Send them all. */
+static fer_status send_all(const fer_node_object *object, const fer_bytes *messages, size_t count) {
+    size_t at = 0;
+    fer_status status = fer_channel_send_many(object->channel, messages, count, &at);
+    /* They were gathered because there is room for them; that there is none must not lose any. */
+    for (; status == FER_OK && at < count; at++) {
+        status = fer_channel_send(object->channel, &messages[at], 1, NULL, 0, NULL, NULL);
+    }
+    return status;
+}
+
+/** The messages of a slab, as far as they are sent. */
 static fer_status send_slab(const fer_node_object *object, const char *slab, size_t count) {
+    enum { SOME = 256 };
+    fer_bytes some[SOME];
     const char *at = slab + FER_NODE_SLAB_SIZES;
     fer_status status = FER_OK;
-    for (size_t i = 0; i < count && status == FER_OK; i++) {
-        uint32_t size = 0;
-        memcpy(&size, slab + i * sizeof size, sizeof size);
-        const fer_bytes bytes = {at, size};
-        status = fer_channel_send(object->channel, &bytes, 1, NULL, 0, NULL, NULL);
-        at += size;
+    for (size_t i = 0; i < count && status == FER_OK;) {
+        size_t filled = 0;
+        for (; i < count && filled < SOME; i++) {
+            uint32_t size = 0;
+            memcpy(&size, slab + i * sizeof size, sizeof size);
+            some[filled++] = (fer_bytes){at, size};
+            at += size;
+        }
+        status = send_all(object, some, filled);
     }
     return status;
 }

@@ -268,6 +268,11 @@ static fer_status send_slowly(fer_channel *channel, const fer_bytes *parts, size
     size_t i;
     if (status == FER_OK && fd_count > 0)
         status = can_pass(channel, fd_count);
+    /* Who was refused for what waits may wait for drain, however little it is. */
+    if (status == FER_EAGAIN) {
+        channel->above = 1;
+        channel->drained = 0;
+    }
     if (status != FER_OK)
         return status;
     if (count > PARTS_ON_STACK)

@@ -258,6 +258,31 @@ static void above_the_cap_nothing_is_accepted(void **state) {
     free(large);
 }
 
+/* A large message is refused for a few bytes that wait: below the mark, but drain comes all the same. */
+static void who_was_refused_is_told_to_go_on(void **state) {
+    (void)state;
+    enum { MARK = 1 << 20 };
+    fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
+    duo ends;
+    noted drained = {0};
+    uint8_t *large = filled(MARK, 1);
+    options.high_water = MARK;
+    options.hard_cap = MARK;
+    duo_open(&ends, &options, NULL);
+    assert_int_equal(fer_channel_on_drain(ends.client, note_drain, &drained, NULL), FER_OK);
+    assert_int_equal(send_text(ends.client, "one"), FER_OK);
+    assert_int_equal(send_text(ends.client, "two"), FER_OK);
+    assert_true(fer_channel_is_writable(ends.client));
+    assert_int_equal(send_bytes(ends.client, large, MARK), FER_EAGAIN);
+    assert_false(fer_channel_is_writable(ends.client));
+    harness_run_until(ends.loop, &drained.calls);
+    assert_true(fer_channel_is_writable(ends.client));
+    assert_int_equal(send_bytes(ends.client, large, MARK), FER_OK);
+    duo_close(&ends);
+    assert_int_equal(drained.calls, 1);
+    free(large);
+}
+
 /* Pausing. */
 
 typedef struct pauser {
@@ -518,6 +543,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(drain_callbacks_are_replaced),
         HARNESS_TEST(who_waits_for_drain_hears_of_the_end),
         HARNESS_TEST(above_the_cap_nothing_is_accepted),
+        HARNESS_TEST(who_was_refused_is_told_to_go_on),
         HARNESS_TEST(nothing_is_lost_while_paused),
         HARNESS_TEST(the_end_waits_while_paused),
         HARNESS_TEST(a_flood_leaves_room_for_others),

@@ -364,7 +364,7 @@ FER_API fer_status fer_channel_flush(fer_channel *channel, fer_sent_cb cb, void 
 
 /**
  * Whether more may be sent before waiting for drain: no longer once the queue has reached the
- * high-water mark, and again when it has fallen to half of it.
+ * high-water mark, or a message was refused with FER_EAGAIN, and again when it has fallen to half of the mark.
  *
  * @param channel  a channel.
  * Ownership: nothing changes hands.
@@ -376,7 +376,8 @@ FER_API fer_status fer_channel_flush(fer_channel *channel, fer_sent_cb cb, void 
 FER_API int fer_channel_is_writable(const fer_channel *channel);
 
 /**
- * Be told when the queue has fallen below half the high-water mark after having been above it.
+ * Be told when the queue has fallen below half the high-water mark after having been above it, or after a message
+ * was refused with FER_EAGAIN.
  *
  * @param channel    a channel.
  * @param cb         registered; replaces the present one; NULL removes it.

@@ -108,13 +108,13 @@ static int is_now(const fer_channel *channel, size_t size) {
     return fer__sendq_waiting(&channel->out) + size >= FER__FLUSH_AT || channel->blocking != NULL;
 }
 
-/* Let small messages follow without much ado, up to where more than that is to be done. */
+/* Let small messages follow without much ado, as long as they stay below the marks. */
 static void open_room(fer_channel *channel) {
     uint64_t most =
         channel->high_water < channel->hard_cap ? channel->high_water : channel->hard_cap;
     uint64_t waiting = weight(channel);
     if (channel->blocking == NULL && channel->broken == FER_OK && waiting < most)
-        fer__sendq_open(&channel->out, (size_t)(most - waiting));
+        fer__sendq_open(&channel->out, (size_t)(most - waiting - 1));
 }
 
 /* What follows from a push: the rest waits for the kernel, or for the end of the turn. */

@@ -20,7 +20,7 @@ const server = await listen(address, { maxChannels: 100, maxMessage: LARGEST }, 
   channel.on('message', (message) => {
     for (const client of clients) {
       // One that does not read misses messages, and holds nobody up.
-      if (client !== channel && client.writable) client.send(message).catch(() => {}); // It is gone, as its 'error' tells.
+      if (client !== channel && client.writable) client.send(message);
     }
   });
   channel.on('error', (error) => console.error(error.message));

@@ -258,6 +258,25 @@ static void above_the_cap_nothing_is_accepted(void **state) {
     free(large);
 }
 
+/* The mark is part of what is too much, however small the steps to it are. */
+static void at_the_mark_it_is_full(void **state) {
+    (void)state;
+    enum { SIZE = 2, FRAME = 8 + SIZE, MARK = 100 * FRAME };
+    fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
+    duo ends;
+    options.high_water = MARK;
+    duo_open(&ends, &options, NULL);
+    assert_int_equal(fer_channel_cork(ends.client), FER_OK);
+    for (int i = 0; i < MARK / FRAME; i++) {
+        assert_true(fer_channel_is_writable(ends.client));
+        assert_int_equal(queued(ends.client), (uint64_t)i * FRAME);
+        assert_int_equal(send_bytes(ends.client, "it", SIZE), FER_OK);
+    }
+    assert_int_equal(queued(ends.client), MARK);
+    assert_false(fer_channel_is_writable(ends.client));
+    duo_close(&ends);
+}
+
 /* A large message is refused for a few bytes that wait: below the mark, but drain comes all the same. */
 static void who_was_refused_is_told_to_go_on(void **state) {
     (void)state;
@@ -543,6 +562,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(drain_callbacks_are_replaced),
         HARNESS_TEST(who_waits_for_drain_hears_of_the_end),
         HARNESS_TEST(above_the_cap_nothing_is_accepted),
+        HARNESS_TEST(at_the_mark_it_is_full),
         HARNESS_TEST(who_was_refused_is_told_to_go_on),
         HARNESS_TEST(nothing_is_lost_while_paused),
         HARNESS_TEST(the_end_waits_while_paused),

@@ -112,10 +112,12 @@ class Peer:
             if self.arguments.stay:
                 await asyncio.sleep(0)
                 say("accepted")
-                while channel.info["queued"] > 0 and not dropping.done():
-                    await asyncio.sleep(0.001)
-                if not dropping.done():
+                flushing = asyncio.ensure_future(channel.flush())
+                await asyncio.wait({flushing, dropping}, return_when=asyncio.FIRST_COMPLETED)
+                if flushing.done() and flushing.exception() is None:
                     say("flushed")
+                flushing.cancel()
+                await asyncio.wait([flushing])
                 await dropping
         finally:
             dropping.cancel()

@@ -18,7 +18,7 @@ import ferrule
 import pytest
 import support
 import uvloop
-from ferrule import _embed
+from ferrule import _embed, _options
 
 HOSTS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
@@ -61,12 +61,35 @@ def run_on(host: str, function: Any, arguments: dict[str, Any]) -> None:
         loop.run_until_complete(asyncio.wait_for(main(), 60))
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
+        end_tasks(loop)
         asyncio.set_event_loop(None)
         loop.close()
     if pyfuncitem_failures is None:
         assert not failures, failures
     else:
         pyfuncitem_failures.extend(failures)
+
+
+def end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what a test that failed has left: uvloop's end would wait for its processes for ever."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=30))
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that load a sanitizer take longer to say hello than others may."""
+    if "ASAN_OPTIONS" not in support.SANITIZER:
+        return
+    plain = _options.to_c
+
+    def patient(options: Any, *arguments: Any) -> dict[str, Any]:
+        return {"handshake_timeout_ms": 60_000, **plain(options, *arguments)}
+
+    monkeypatch.setattr(_options, "to_c", patient)
 
 
 @pytest.fixture

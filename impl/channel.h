@@ -200,10 +200,12 @@ void fer__channel_read_hello(fer_channel *channel);
 /* channel_send.c */
 
 /** `fds` ride with the message; they stay the caller's. */
-fer_status fer__channel_send_many(fer_channel *channel, const fer_bytes *messages, size_t count,
-                                  size_t *accepted);
 fer_status fer__channel_send(fer_channel *channel, const fer_bytes *parts, size_t count,
                              const fer__fd *fds, size_t fd_count, fer_sent_cb cb, void *user);
+
+/** As fer_channel_send_many(). */
+fer_status fer__channel_send_many(fer_channel *channel, const fer_bytes *messages, size_t count,
+                                  size_t *accepted);
 void fer__channel_uncork(fer_channel *channel);
 
 /** Write what waits. Failing is noted in the channel. */

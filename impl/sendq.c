@@ -147,8 +147,12 @@ fer_status fer__sendq_push(fer__sendq *queue, fer__pool *pool, fer__fd fd,
         return fer__fail_plain(FER_ENOMEM);
     status = fill(queue, pool, fd, parts, count, size, how);
     if (status == FER_OK) {
-        append_sent(queue, &reserve, FER__NOTE_MAX, cb, user);
         status = push_note(queue, pool, fd, how);
+        /* The note on an open piece comes behind what is queued. */
+        if (status == FER_OK)
+            append_sent(queue, &reserve, queue->lane->size > 0 ? FER__NOTE_MAX : 0, cb, user);
+        else
+            queue->lane->waiting -= size;
     } else if (status == FER_EAGAIN) {
         status = push_inline(queue, pool, fd, parts, count, size, how, &reserve);
         if (status == FER_OK)

@@ -83,8 +83,9 @@ enum {
  *
  * A piece of up to FER__COPY_MAX bytes is always copied when it must wait; a header may be on the
  * caller's stack.
- * FER_OK; FER_ENOMEM; with FER__PUSH_NOW what fer__os_send() gives, except FER_EAGAIN. `cb` NULL wants
- * no completion.
+ * FER_OK; FER_ENOMEM; with FER__PUSH_NOW or FER__PUSH_WAIT what fer__os_send() gives, except FER_EAGAIN. `cb`
+ * NULL wants no completion; after an error there is none, and what is queued can only be dropped unless that
+ * was FER_ENOMEM.
  */
 fer_status fer__sendq_push(fer__sendq *queue, fer__pool *pool, fer__fd fd,
                            const struct iovec *parts, size_t count, unsigned how, void (*cb)(void),

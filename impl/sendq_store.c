@@ -75,7 +75,6 @@ int fer__sendq_is_copied(size_t size, unsigned how) {
     return (how & FER__PUSH_REFER) == 0 || size <= FER__COPY_MAX;
 }
 
-/* The segments that the pieces need when the kernel takes nothing. */
 int fer__reserve_sent(fer__pool *pool, fer__reserve *reserve) {
     reserve->sent = fer__pool_node(pool);
     return reserve->sent != NULL;
@@ -208,8 +207,6 @@ size_t fer__sendq_gather(const fer__sendq *queue, struct iovec *iov, size_t room
     return n;
 }
 
-/* Let what comes next begin a segment, in the rest of the last block: small messages with descriptors
- * would otherwise take a block each. */
 void fer__sendq_split(fer__sendq *queue, fer__reserve *reserve) {
     fer__segment *before = queue->tail;
     fer__segment *segment;

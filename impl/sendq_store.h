@@ -61,7 +61,10 @@ void fer__sendq_copy(fer__sendq *queue, fer__reserve *reserve, const uint8_t *da
 void fer__sendq_append(fer__sendq *queue, fer__reserve *reserve, const struct iovec *parts,
                        size_t count, unsigned how, size_t skip);
 
-/** Let what comes next begin a segment, in the rest of the last block. Takes one segment without a block. */
+/**
+ * Let what comes next begin a segment, in the rest of the last block: small messages with descriptors would
+ * otherwise take a block each. Takes one segment without a block.
+ */
 void fer__sendq_split(fer__sendq *queue, fer__reserve *reserve);
 
 /** Fill `iov` with the front of the queue, up to where the next descriptors ride; returns how many it are. */

@@ -497,6 +497,52 @@ static void a_scribbling_receiver_harms_itself(void **state) {
     free(data);
 }
 
+/* Send, and drop at the peer what comes through the socket, until there is a lane. */
+static void send_until_lane(const solo *half) {
+    static uint8_t room[MIB];
+    uint8_t *data = filled(LARGE, 1);
+    while (half->channel->out.lane == NULL) {
+        assert_int_equal(send_bytes(half->channel, data, LARGE), FER_OK);
+        do {
+            while (raw_try_receive(half->peer, room, sizeof room) > 0)
+                continue;
+            assert_int_equal(fer_loop_step(half->loop, 0), FER_OK);
+        } while (!fer__sendq_is_empty(&half->channel->out));
+    }
+    while (raw_try_receive(half->peer, room, sizeof room) > 0)
+        continue;
+    free(data);
+}
+
+/* The note cannot be written: the message was not accepted, so nobody hears of it a second time. */
+static void what_fails_at_once_has_no_completion(void **state) {
+    (void)state;
+    enum { SIZE = 100 * KIB };
+    solo half;
+    noted sent = {0};
+    uint64_t unsent = 1;
+    uint8_t *data = filled(SIZE, 3);
+    const fer_bytes whole = piece(data, SIZE);
+    fer_channel_stats before = FER_CHANNEL_STATS_INIT;
+    fer_channel_stats after = FER_CHANNEL_STATS_INIT;
+    open_with_lanes(&half);
+    send_until_lane(&half);
+    raw_close(half.peer);
+    assert_int_equal(fer_loop_step(half.loop, 0), FER_OK);
+    assert_int_equal(fer_channel_get_stats(half.channel, &before), FER_OK);
+    const fer_status status = fer_channel_send(half.channel, &whole, 1, NULL, 0, note_sent, &sent);
+    assert_true(status == FER_EPIPE || status == FER_ECONNRESET);
+    assert_int_equal(fer_loop_step(half.loop, 0), FER_OK);
+    assert_int_equal(fer_channel_get_stats(half.channel, &after), FER_OK);
+    assert_int_equal(after.messages_out, before.messages_out);
+    assert_int_equal(after.queued, 0);
+    assert_int_equal(fer_channel_unsent(half.channel, &unsent), FER_OK);
+    assert_int_equal(unsent, 0);
+    solo_close(&half);
+    assert_int_equal(sent.calls, 0);
+    free(data);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(everything_comes_in_order),
@@ -508,6 +554,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(without_a_descriptor_all_goes_on),
         HARNESS_TEST(no_misdeed_gets_through),
         HARNESS_TEST(a_scribbling_receiver_harms_itself),
+        HARNESS_TEST(what_fails_at_once_has_no_completion),
     };
     const harness_helper helpers[] = {{"echo", echo}, {NULL, NULL}};
     return HARNESS_MAIN("lane", tests, helpers, argc, argv);

@@ -116,7 +116,8 @@ static fer_status push_note(fer__sendq *queue, fer__pool *pool, fer__fd fd, unsi
     if ((how & FER__PUSH_LAZY) == 0 || is_full)
         fer__sendq_note(queue);
     status = write_queue(queue, pool, fd);
-    return status == FER_EAGAIN ? FER_OK : status;
+    /* The pieces are in the lane: without memory in the kernel, too, they wait. */
+    return status == FER_EAGAIN || status == FER_ENOMEM ? FER_OK : status;
 }
 
 /* Put the pieces into the lane, if that is how. FER_EAGAIN when they have to go through the socket. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "impl/mem.h"
@@ -166,10 +167,42 @@ static void calls_do_less_all_the_time(void **state) {
     }
 }
 
+/* A large message is in shared memory when the kernel has no memory for the note on it: accepted, it comes. */
+static void a_note_waits_for_memory(void **state) {
+    (void)state;
+    enum { SIZE = 256 * 1024, MESSAGES = 8 };
+    const fault no_memory = {CALL_sendmsg, ENOMEM, 1, 0, 0};
+    duo ends;
+    inbox box = {0};
+    noted sent = {0};
+    uint8_t *data = filled(SIZE, 2);
+    const fer_bytes whole = piece(data, SIZE);
+    duo_open(&ends, NULL, NULL);
+    assert_int_equal(fer_channel_receive(ends.served, inbox_messages, &box, inbox_finalized),
+                     FER_OK);
+    for (size_t i = 1; i <= MESSAGES; i++) {
+        if (i == MESSAGES)
+            system_watch(&no_memory);
+        assert_int_equal(fer_channel_send(ends.client, &whole, 1, NULL, 0, note_sent, &sent),
+                         FER_OK);
+        if (i == MESSAGES)
+            assert_int_equal(system_unwatch(), 1);
+        run_until_count(ends.loop, &box.count, i);
+    }
+    while (sent.calls < MESSAGES)
+        assert_int_equal(fer_loop_step(ends.loop, 1000), FER_OK);
+    assert_int_equal(sent.status, FER_OK);
+    assert_filled(box.bytes + (MESSAGES - 1) * (size_t)SIZE, SIZE, 2);
+    duo_close(&ends);
+    inbox_free(&box);
+    free(data);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(the_nth_call_fails),
         HARNESS_TEST(calls_do_less_all_the_time),
+        HARNESS_TEST(a_note_waits_for_memory),
     };
     return HARNESS_MAIN("system_faults", tests, NULL, argc, argv);
 }

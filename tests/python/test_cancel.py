@@ -46,13 +46,22 @@ async def test_a_receive_that_times_out(address: str) -> None:
 async def test_a_receive_cancelled_as_its_message_comes(address: str) -> None:
     """The message that had woken the one that is cancelled goes to the next one."""
     async with raw_peer(address) as (raw, channel):
-        first = asyncio.ensure_future(channel.recv())
+
+        async def receive_and_cancel() -> bytes:
+            received = await channel.recv()
+            second.cancel()
+            return received
+
+        first = asyncio.ensure_future(receive_and_cancel())
         second = asyncio.ensure_future(channel.recv())
+        third = asyncio.ensure_future(channel.recv())
         await asyncio.sleep(0)
-        raw.sendall(message(b"only"))
-        await until(lambda: channel._messages)
-        await cancel(first)
-        assert await second == b"only"
+        # Both come at once, and wake two.
+        raw.sendall(message(b"one") + message(b"two"))
+        assert await first == b"one"
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        assert await third == b"two"
 
 
 async def test_a_cancelled_send_was_not_sent(address: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from . import _ferrule, _lifetime, error
+from ._waiter import Waiter
 from ._weak import weak_method
 
 _embedded: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Embedded] = weakref.WeakKeyDictionary()
@@ -41,6 +42,8 @@ class Embedded:
         self._host = weakref.ref(host)
         self._users = 0
         self._scheduled = False
+        self._turning = False
+        self._woken: list[Waiter] = []  # in this turn
         self._timer: asyncio.TimerHandle | None = None
         self._ended = False
         # What closes lives until it is closed, as the program need not keep it; so do running handlers.
@@ -66,18 +69,46 @@ class Embedded:
         if self._ended:
             return
         timeout = 0
+        self._turning = True
         try:
             timeout = _ferrule.ferpy_loop_turn(self.c)
         finally:
-            if self._users:
-                self._arm(timeout)
-            else:
+            self._turning = False
+            if not self._users:
                 self._end()
+            elif timeout >= 0 or self._timer is not None:
+                self._arm(timeout)
+            if self._woken:
+                self._run_woken()
+
+    def _run_woken(self) -> None:
+        """Run the tasks that the turn has woken. This is a callback of the asyncio loop, as their own would be."""
+        woken, self._woken = self._woken, []
+        woken.reverse()
+        try:
+            # Somebody may have made a task run the asyncio loop.
+            while woken and asyncio.current_task(self._host()) is None:
+                woken.pop()()
+        finally:
+            # What a task lets through, such as KeyboardInterrupt, is not for the others.
+            while woken:
+                self.call_soon(woken.pop())
+
+    def call(self, waiter: Waiter) -> None:
+        """Run a task at the end of the turn, or soon when there is none."""
+        if self._turning:
+            self._woken.append(waiter)
+        else:
+            self.call_soon(waiter)
+
+    def call_soon(self, waiter: Waiter) -> None:
+        """Run a task in the next turn of the asyncio loop."""
+        host = self._host()
+        if host is not None and not host.is_closed():
+            host.call_soon(waiter)
 
     def _arm(self, timeout: int) -> None:
         """Have the next turn come after ``timeout`` milliseconds, if nothing comes before."""
-        if timeout < 0 and self._timer is None:
-            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -14,6 +14,7 @@ from . import _access, _embed, _ferrule, _message, error
 from ._access import Credentials
 from ._message import Message, Passable
 from ._stats import ChannelStats
+from ._waiter import Waiter, wake
 from ._weak import weak_method
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ class Channel:
         self._closed = False
         self._unsent = 0  # in the end
         self._opening: asyncio.Future[tuple[int, str]] | None = None
-        self._receivers: deque[asyncio.Future[None]] = deque()
-        self._senders: deque[asyncio.Future[None]] = deque()
+        self._receivers: deque[Waiter] = deque()
+        self._senders: deque[Waiter] = deque()
         self._closers: list[asyncio.Future[tuple[int, str]]] = []
 
     def _own(self, c: _ChannelPointer) -> None:
@@ -106,15 +107,15 @@ class Channel:
     def _on_messages(self, status: int, messages: list[Any]) -> None:
         if status:
             self._end = with_detail(status)
-            _wake(self._receivers)
-            _wake(self._senders)
+            wake(self._receivers)
+            wake(self._senders)
             return
         self._messages.extend(messages)
         self._size += sum(map(_message.weight if self._takes else len, messages))
         if self._size > _BYTES_WAITING or len(self._messages) > _MESSAGES_WAITING:
             self._paused = True
             _ferrule.fer_channel_pause(self._c)
-        _wake(self._receivers, len(self._messages))
+        wake(self._receivers, len(self._messages))
 
     async def recv(self) -> bytes:
         """Wait for the next message; on a channel with ``max_handles`` it is a ``Message``.
@@ -189,7 +190,7 @@ class Channel:
             message = _message.payload(received)
             size = len(message)
             if size > len(view):
-                _wake(self._receivers, 1)  # Another may take it.
+                wake(self._receivers, 1)  # Another may take it.
                 raise _message.too_small(size, len(view))
             view[:size] = message
             self._messages.popleft()
@@ -212,7 +213,13 @@ class Channel:
                 raise error.from_status(_ferrule.FER_ECLOSED, "this side has closed the channel")
             if self._end is not None:
                 raise error.from_status(*self._end)
-            await self._wait(self._receivers, self._messages)
+            waiter = Waiter(self._embedded, self)
+            self._receivers.append(waiter)
+            try:
+                await waiter
+            except BaseException:
+                self._leave(self._receivers, waiter)
+                raise
 
     def _look(self) -> None:
         """Receive again if there is room."""
@@ -252,7 +259,7 @@ class Channel:
         Source: ``fer_channel_send``, ``fer_channel_send_fds``; aea ``IPCChannelClient.write``.
         """
         while not self._writable and self._end is None and not self._ending:
-            await self._wait(self._senders, None)
+            await self._room()
         if handles:
             fds = _message.descriptors(handles)
             self._writable = _ferrule.ferpy_channel_send_fds(self._c, data, fds)
@@ -274,7 +281,7 @@ class Channel:
         position = 0
         while position < len(batch):
             while not self._writable and self._end is None and not self._ending:
-                await self._wait(self._senders, None)
+                await self._room()
             position, self._writable = _ferrule.ferpy_channel_send_many(self._c, batch, position)
 
     def cork(self) -> None:
@@ -333,22 +340,26 @@ class Channel:
 
     def _on_drain(self) -> None:
         self._writable = True
-        _wake(self._senders)
+        wake(self._senders)
 
     # --- Waiting -------------------------------------------------------------------------------------------
 
-    async def _wait(self, waiters: deque[asyncio.Future[None]], messages: deque[Any] | None) -> None:
-        """Wait to be woken, in turn. When cancelled after that, the next one is woken in its place."""
-        waiter = _embed.check(self._embedded, self).create_future()
-        waiters.append(waiter)
+    async def _room(self) -> None:
+        """Wait until sending may go on, in turn."""
+        waiter = Waiter(self._embedded, self)
+        self._senders.append(waiter)
         try:
             await waiter
         except BaseException:
-            if waiter in waiters:
-                waiters.remove(waiter)
-            elif messages:
-                _wake(waiters, 1)
+            self._leave(self._senders, waiter)
             raise
+
+    def _leave(self, waiters: deque[Waiter], waiter: Waiter) -> None:
+        """One that waited goes. When it was woken before, the next one is woken in its place."""
+        if waiter in waiters:
+            waiters.remove(waiter)
+        elif waiters is self._receivers and self._messages:
+            wake(waiters, 1)
 
     # --- The end -------------------------------------------------------------------------------------------
 
@@ -392,8 +403,8 @@ class Channel:
         self._ending = True
         self._embedded.closing.add(self)
         self._messages.clear()
-        _wake(self._receivers)
-        _wake(self._senders)
+        wake(self._receivers)
+        wake(self._senders)
 
     def _on_closed(self, status: int) -> None:
         detailed = with_detail(status)
@@ -481,13 +492,3 @@ class Channel:
 def with_detail(status: int) -> tuple[int, str]:
     """A status that a callback was given, and what the library says about it."""
     return status, _ferrule.fer_status_detail() if status else ""
-
-
-def _wake(waiters: deque[asyncio.Future[None]], count: int | None = None) -> None:
-    """Wake the first ``count`` that wait, or all."""
-    while waiters and count != 0:
-        waiter = waiters.popleft()
-        if not waiter.done():
-            waiter.set_result(None)
-            if count is not None:
-                count -= 1

@@ -15,6 +15,7 @@ void fer__channel_break(fer_channel *channel, fer_status status) {
         channel->broken = status;
     /* Who waits for drain must hear of it. */
     channel->drained |= channel->above;
+    channel->above = 0;
     channel->blocked = 0;
     channel->unsent += fer__sendq_waiting(&channel->out);
     fer__sendq_drop(&channel->out, &channel->object.loop->pool);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "access.h"
+#include "body.h"
 #include "channel.h"
 #include "check.h"
 #include "class.h"
@@ -75,6 +76,7 @@ static napi_status fill_exports(napi_env env, napi_value exports) {
         FER_NODE_METHOD("detail", get_detail),
         FER_NODE_METHOD("checkAddress", check_address),
         FER_NODE_METHOD("activationAddress", fer_node_activation_address),
+        FER_NODE_METHOD("external", fer_node_body_external),
     };
     FER_NODE_TRY(fer_node_env_open(env));
     FER_NODE_TRY(napi_define_properties(env, exports, FER_NODE_COUNT(functions), functions));

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "access.h"
+#include "body.h"
 #include "check.h"
 #include "class.h"
 #include "emit.h"
@@ -31,7 +32,7 @@ static void on_messages(fer_channel *channel, fer_status status, const fer_messa
         fer_node_emit_status(object, FER_NODE_CHANNEL_ENDED, status);
         return;
     }
-    fer_node_batch batch = {channel, messages, count};
+    fer_node_batch batch = {object, messages, count};
     if (!fer_node_emit(object, FER_NODE_CHANNEL_MESSAGES, fer_node_fill_batch, &batch)) {
         /* The batch is lost: nothing may be received after it as if it had not been there. */
         (void)fer_channel_abort(channel);
@@ -147,7 +148,11 @@ static napi_value channel_receive(napi_env env, napi_callback_info info) {
     if (object == NULL) {
         return NULL;
     }
-    return fer_node_status(env, fer_channel_receive(object->channel, on_messages, object, NULL));
+    fer_status status = fer_node_body_use(object);
+    if (status == FER_OK) {
+        status = fer_channel_receive(object->channel, on_messages, object, NULL);
+    }
+    return fer_node_status(env, status);
 }
 
 /** pause() */

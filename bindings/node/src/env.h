@@ -57,6 +57,8 @@ typedef struct fer_node_env {
     bool exiting; /**< the environment ends: JavaScript is not called any more */
     napi_ref slots[FER_NODE_SLOT_COUNT];
     fer_node_numbers sizes; /**< of the messages of a batch (messages.h) */
+    bool keeps_memory;      /**< malloc(3) was told to (body.c) */
+    bool refuses_external;  /**< Buffers of memory from outside are not to be made (body.h) */
 } fer_node_env;
 
 /** Make the environment's data. */

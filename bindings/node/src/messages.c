@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "body.h"
 #include "check.h"
 #include "env.h"
 #include "received.h"
@@ -28,26 +29,49 @@ typedef struct buffers {
     size_t left;  /**< how much room there is */
 } buffers;
 
-/** Make a Buffer of `size` bytes, which `memory` points at then; with this content unless that is NULL. */
-static napi_status make_buffer(napi_env env, size_t size, const void *content, void **memory,
-                               napi_value *buffer) {
-    if (content == NULL) {
-        return napi_create_buffer(env, size, memory, buffer);
+/** The Buffer of a message. */
+static napi_status get_own(napi_env env, const fer_node_batch *batch, size_t index,
+                           napi_value *buffer) {
+    const fer_message *message = &batch->messages[index];
+    FER_NODE_TRY(fer_node_body_take(env, batch->channel, message, buffer));
+    if (*buffer != NULL) {
+        return napi_ok;
     }
-    return napi_create_buffer_copy(env, size, content, memory, buffer);
+    return napi_create_buffer_copy(env, message->size, message->data, NULL, buffer);
 }
 
-/** Append a Buffer. */
-static napi_status add_buffer(buffers *to, size_t size, const void *content, void **memory) {
+static napi_status append(buffers *to, napi_value buffer) {
+    FER_NODE_TRY(napi_set_element(to->env, to->array, to->count, buffer));
+    to->count += 1;
+    return napi_ok;
+}
+
+/** Append the Buffer of a message. */
+static napi_status add_own(buffers *to, const fer_node_batch *batch, size_t index) {
     napi_handle_scope scope = NULL;
     napi_value buffer = NULL;
     FER_NODE_TRY(napi_open_handle_scope(to->env, &scope));
-    napi_status status = make_buffer(to->env, size, content, memory, &buffer);
+    napi_status status = get_own(to->env, batch, index, &buffer);
     if (status == napi_ok) {
-        status = napi_set_element(to->env, to->array, to->count, buffer);
+        status = append(to, buffer);
     }
     FER_NODE_MUST(napi_close_handle_scope(to->env, scope));
-    to->count += 1;
+    return status;
+}
+
+/** Append a Buffer for the next small messages. */
+static napi_status add_shared(buffers *to, size_t size) {
+    napi_handle_scope scope = NULL;
+    napi_value buffer = NULL;
+    void *memory = NULL;
+    FER_NODE_TRY(napi_open_handle_scope(to->env, &scope));
+    napi_status status = napi_create_buffer(to->env, size, &memory, &buffer);
+    if (status == napi_ok) {
+        status = append(to, buffer);
+    }
+    FER_NODE_MUST(napi_close_handle_scope(to->env, scope));
+    to->shared = memory;
+    to->left = size;
     return status;
 }
 
@@ -71,19 +95,16 @@ static size_t shared_bytes(const fer_node_batch *batch, size_t first) {
 static napi_status add_message(buffers *to, const fer_node_batch *batch, size_t index,
                                uint32_t *size) {
     const fer_message *message = &batch->messages[index];
-    void *memory = NULL;
     if (message->size >= OWN_BUFFER) {
         *size = own_buffer;
-        return add_buffer(to, message->size, message->data, &memory);
+        return add_own(to, batch, index);
     }
     *size = (uint32_t)message->size;
     if (message->size == 0) {
         return napi_ok;
     }
     if (to->left == 0) {
-        to->left = shared_bytes(batch, index);
-        FER_NODE_TRY(add_buffer(to, to->left, NULL, &memory));
-        to->shared = memory;
+        FER_NODE_TRY(add_shared(to, shared_bytes(batch, index)));
     }
     memcpy(to->shared, message->data, message->size);
     to->shared += message->size;
@@ -137,7 +158,7 @@ static napi_status add_handle(napi_env env, const fer_node_batch *batch, size_t 
     napi_value entry[3];
     FER_NODE_TRY(napi_create_uint32(env, (uint32_t)message, &entry[0]));
     FER_NODE_TRY(napi_create_int32(env, from->handles[index].kind, &entry[1]));
-    FER_NODE_TRY(fer_node_received_new(env, batch->channel, from, index, &entry[2]));
+    FER_NODE_TRY(fer_node_received_new(env, batch->channel->channel, from, index, &entry[2]));
     for (uint32_t i = 0; i < 3; i++) {
         FER_NODE_TRY(napi_set_element(env, list, at + i, entry[i]));
     }
@@ -173,8 +194,7 @@ napi_status fer_node_fill_batch(napi_env env, const void *data, napi_value *argv
     const fer_node_batch *batch = data;
     if (batch->count == 1) {
         *argc = 1;
-        FER_NODE_TRY(napi_create_buffer_copy(env, batch->messages[0].size, batch->messages[0].data,
-                                             NULL, &argv[0]));
+        FER_NODE_TRY(get_own(env, batch, 0, &argv[0]));
     } else {
         *argc = 3;
         FER_NODE_TRY(fill_many(env, batch, argv));

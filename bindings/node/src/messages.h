@@ -7,11 +7,12 @@
 #include <node_api.h>
 #include <stddef.h>
 
-#include "ferrule/channel.h"
+#include "ferrule/message.h"
+#include "object.h"
 
 /** The messages of one read. */
 typedef struct fer_node_batch {
-    fer_channel *channel;
+    fer_node_object *channel;
     const fer_message *messages;
     size_t count;
 } fer_node_batch;

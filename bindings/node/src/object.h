@@ -39,7 +39,9 @@ typedef struct fer_node_object {
     napi_async_context context; /**< in which its callbacks run */
     fer_handle *handle;         /**< of a pipe, a TCP or a UDP socket */
     fer_channel *channel;       /**< of a channel; of a server, the one that waits to be taken */
-    fer_server *server;         /**< of a server */
+    struct fer_node_body
+        *bodies;        /**< of a channel: payloads on their way (body.h), the oldest first */
+    fer_server *server; /**< of a server */
 } fer_node_object;
 
 /** The body of a constructor of one kind. Returns `this`, or NULL with an exception thrown. */

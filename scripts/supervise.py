@@ -150,6 +150,8 @@ def main(arguments: list[str]) -> int:
     if len(arguments) < 3:
         print(__doc__)
         return 2
+    # A shell has what it runs beside itself ignore Ctrl-C.
+    signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGHUP, interrupt)
     try:

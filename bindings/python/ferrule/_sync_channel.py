@@ -262,7 +262,11 @@ class Channel:
                 kept, self._kept = self._kept, None
                 return kept
             deadline = Deadline(timeout)
-            return patiently(deadline, lambda limit: _ferrule.fer_sync_receive(self._c, limit))
+            while True:
+                try:
+                    return _ferrule.fer_sync_receive(self._c, deadline.left())
+                except error.InterruptedCallError:
+                    continue
 
     def __iter__(self) -> Iterator[bytes]:
         return self

@@ -359,9 +359,18 @@ static fer_status skip(fer__intake *intake, const fer__limits *limits, const uin
     return intake->in_payload ? FER_OK : end_frame(intake, limits);
 }
 
+/* Whether a frame may come over a lane: not with descriptors, nor one about lanes. */
+static int may_be_in_lane(const fer__header *header) {
+    return header->kind != FER__FRAME_HANDLE && header->kind != FER__FRAME_LANE &&
+           header->kind != FER__FRAME_BYTES && header->handles == 0;
+}
+
 /* A header is complete: see what its frame is. */
 static fer_status begin_frame(fer__intake *intake, fer__pool *pool, const fer__limits *limits,
                               const uint8_t **at, const uint8_t *end, fer__batch *batch) {
+    if (intake->in_lane && !may_be_in_lane(&intake->current))
+        return fer__fail(FER_EPROTO, "a frame of kind %u with %u handles came over a lane",
+                         (unsigned)intake->current.kind, (unsigned)intake->current.handles);
     switch (intake->current.kind) {
     case FER__FRAME_MESSAGE: return take_payload(intake, pool, at, end, batch);
     case FER__FRAME_GOODBYE:
@@ -369,12 +378,6 @@ static fer_status begin_frame(fer__intake *intake, fer__pool *pool, const fer__l
             return fer__fail(FER_EPROTO, "a handle came without its message");
         return fer__fail_plain(FER_EOF);
     case FER__FRAME_HELLO: return fer__fail(FER_EPROTO, "a second HELLO came");
-    case FER__FRAME_LANE:
-    case FER__FRAME_BYTES:
-        if (intake->in_lane)
-            return fer__fail(FER_EPROTO, "a frame of kind %u came over a lane",
-                             (unsigned)intake->current.kind);
-        break;
     default: break;
     }
     intake->in_payload = 1;

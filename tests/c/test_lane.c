@@ -281,12 +281,12 @@ static void without_a_descriptor_all_goes_on(void **state) {
 /* Hostile peers. */
 
 /** A channel whose other end is a raw socket that says that it takes lanes. */
-static void open_with_lanes(solo *half) {
+static void open_with_lanes(solo *half, const fer_channel_options *options) {
     noted connected = {0};
     uint8_t hello[HELLO_SIZE];
     int listener = raw_listen(harness_path(FIXTURE_SOCKET));
     assert_int_equal(fer_loop_new(&half->loop), FER_OK);
-    assert_int_equal(fer_channel_connect(half->loop, address_of(FIXTURE_SOCKET), NULL,
+    assert_int_equal(fer_channel_connect(half->loop, address_of(FIXTURE_SOCKET), options,
                                          note_connected, &connected, &half->channel),
                      FER_OK);
     half->peer = raw_accept(listener);
@@ -383,7 +383,7 @@ static void do_it(misdeed deed) {
     inbox box = {0};
     uint8_t *memory = NULL;
     int fd = region(CONTROL + RING, seals, &memory);
-    open_with_lanes(&half);
+    open_with_lanes(&half, NULL);
     assert_int_equal(fer_channel_receive(half.channel, inbox_messages, &box, inbox_finalized),
                      FER_OK);
     memcpy(memory + CONTROL, message, sizeof message);
@@ -428,6 +428,50 @@ static void no_misdeed_gets_through(void **state) {
         do_it((misdeed)deed);
 }
 
+/* Who takes handles does not take them over a lane: their order is that of the socket. */
+static void handles_do_not_come_over_a_lane(void **state) {
+    (void)state;
+    static const uint8_t frames[] = {FER__FRAME_HANDLE,  0, 0, 0, 0, 0, 0, 1, FER_KIND_OTHER,
+                                     FER__FRAME_MESSAGE, 1, 0, 0, 0, 0, 0, 1, 'a'};
+    enum { HANDLE = 9, MESSAGE = sizeof frames - HANDLE };
+    /* Both of them in the lane; only the message. */
+    for (int with_handle = 1; with_handle >= 0; with_handle--) {
+        fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
+        solo half;
+        inbox box = {0};
+        uint8_t *memory = NULL;
+        uint8_t note_on_it[FER__NOTE_MAX + FER__NATIVE_HEADER] = {0};
+        const int fd = region(CONTROL + RING, F_SEAL_SHRINK | F_SEAL_GROW, &memory);
+        const uint8_t *from = with_handle ? frames : frames + HANDLE;
+        const size_t size = with_handle ? sizeof frames : MESSAGE;
+        options.max_handles = 1;
+        open_with_lanes(&half, &options);
+        assert_int_equal(fer_channel_receive(half.channel, inbox_messages, &box, inbox_finalized),
+                         FER_OK);
+        memcpy(memory + CONTROL, from, size);
+        tell_lane(&half, NOTHING, fd);
+        if (!with_handle)
+            raw_send_handles(half.peer, frames, HANDLE, &fd, 1);
+        size_t noted_size = fer__bytes_encode(0, (uint32_t)size, note_on_it);
+        /* An empty message behind it, so that the descriptor may belong to something. */
+        note_on_it[noted_size] = FER__FRAME_MESSAGE;
+        noted_size += FER__NATIVE_HEADER;
+        if (with_handle)
+            raw_send_handles(half.peer, note_on_it, noted_size, &fd, 1);
+        else
+            raw_send(half.peer, note_on_it, noted_size);
+        harness_run_until(half.loop, &box.end.calls);
+        assert_int_equal(box.end.status, FER_EPROTO);
+        assert_non_null(strstr(box.end.detail, "lane"));
+        assert_int_equal(box.count, 0);
+        raw_close(half.peer);
+        solo_close(&half);
+        inbox_free(&box);
+        assert_int_equal(munmap(memory, CONTROL + RING), 0);
+        assert_int_equal(close(fd), 0);
+    }
+}
+
 /* Read a channel's frames as a peer with lanes does, that stores nonsense where it gives room back. */
 static void a_scribbling_receiver_harms_itself(void **state) {
     (void)state;
@@ -438,7 +482,7 @@ static void a_scribbling_receiver_harms_itself(void **state) {
     size_t count = 0;
     size_t from_lane = 0;
     noted sent = {0};
-    open_with_lanes(&half);
+    open_with_lanes(&half, NULL);
     for (int i = 0; i < MESSAGES; i++) {
         const fer_bytes whole = piece(data, SIZE);
         assert_int_equal(fer_channel_send(half.channel, &whole, 1, NULL, 0,
@@ -525,7 +569,7 @@ static void what_fails_at_once_has_no_completion(void **state) {
     const fer_bytes whole = piece(data, SIZE);
     fer_channel_stats before = FER_CHANNEL_STATS_INIT;
     fer_channel_stats after = FER_CHANNEL_STATS_INIT;
-    open_with_lanes(&half);
+    open_with_lanes(&half, NULL);
     send_until_lane(&half);
     raw_close(half.peer);
     assert_int_equal(fer_loop_step(half.loop, 0), FER_OK);
@@ -553,6 +597,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(who_wants_none_has_none),
         HARNESS_TEST(without_a_descriptor_all_goes_on),
         HARNESS_TEST(no_misdeed_gets_through),
+        HARNESS_TEST(handles_do_not_come_over_a_lane),
         HARNESS_TEST(a_scribbling_receiver_harms_itself),
         HARNESS_TEST(what_fails_at_once_has_no_completion),
     };

@@ -82,19 +82,28 @@ fer_status fer__intake_set_memory(fer__intake *intake, const fer_body_memory *me
     return FER_OK;
 }
 
-fer_status fer__batch_take_given(fer__batch *batch, const void *data, void **memory) {
+/* Who takes them does so in their order, mostly: look behind the last one first. */
+static fer__given *find_given(fer__batch *batch, const void *data) {
     size_t i;
     for (i = 0; i < batch->given_count; i++) {
-        fer__given *given = &batch->given[i];
-        if (given->data != data)
-            continue;
-        if (given->memory == NULL)
-            return fer__fail(FER_EALREADY, "the memory of the message was taken");
-        *memory = given->memory;
-        given->memory = NULL;
-        return FER_OK;
+        size_t at = (batch->given_next + i) % batch->given_count;
+        if (batch->given[at].data == data) {
+            batch->given_next = at + 1;
+            return &batch->given[at];
+        }
     }
-    return fer__fail_plain(FER_ENOENT);
+    return NULL;
+}
+
+fer_status fer__batch_take_given(fer__batch *batch, const void *data, void **memory) {
+    fer__given *given = find_given(batch, data);
+    if (given == NULL)
+        return fer__fail_plain(FER_ENOENT);
+    if (given->memory == NULL)
+        return fer__fail(FER_EALREADY, "the memory of the message was taken");
+    *memory = given->memory;
+    given->memory = NULL;
+    return FER_OK;
 }
 
 static void release_given(fer__batch *batch) {
@@ -104,7 +113,7 @@ static void release_given(fer__batch *batch) {
         if (given->memory != NULL)
             given->release(given->memory, given->user);
     }
-    batch->given_count = 0;
+    batch->given_count = batch->given_next = 0;
 }
 
 void fer__batch_clear(fer__batch *batch, fer__pool *pool) {

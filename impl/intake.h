@@ -38,6 +38,7 @@ typedef struct fer__batch {
     size_t body_size;
     fer__given *given; /**< the payloads that are in memory of somebody else */
     size_t given_count;
+    size_t given_next; /**< behind the last one that was looked up */
     size_t given_room;
 } fer__batch;
 

@@ -127,6 +127,59 @@ static void large_payloads_are_where_they_were_wanted(void **state) {
     }
 }
 
+/** A receiver that takes all that it can, the last one first, and tries each twice. */
+typedef struct backward {
+    counted memory;
+    size_t count;
+    size_t most; /**< taken in one call */
+    noted end;
+} backward;
+
+static void take_backward(fer_channel *channel, fer_status status, const fer_message *messages,
+                          size_t count, void *user) {
+    backward *to = user;
+    size_t took = 0;
+    if (status != FER_OK)
+        note(&to->end, status);
+    for (size_t i = count; i-- > 0;) {
+        void *memory = NULL;
+        const fer_status first = fer_message_take_data(channel, &messages[i], &memory);
+        assert_filled(messages[i].data, messages[i].size, 4);
+        if (first == FER_ENOENT)
+            continue;
+        assert_int_equal(first, FER_OK);
+        assert_ptr_equal(memory, messages[i].data);
+        assert_int_equal(fer_message_take_data(channel, &messages[i], &memory), FER_EALREADY);
+        free(memory);
+        to->memory.live--;
+        took++;
+    }
+    to->count += count;
+    to->most = took > to->most ? took : to->most;
+}
+
+static void they_may_be_taken_in_any_order(void **state) {
+    (void)state;
+    enum { TURNS = 30, IN_A_TURN = 5 };
+    backward to = {0};
+    const fer_body_memory memory = memory_of(&to.memory);
+    uint8_t *data = filled(LEAST, 4);
+    duo ends;
+    duo_open(&ends, NULL, NULL);
+    assert_int_equal(fer_channel_set_body_memory(ends.served, &memory), FER_OK);
+    assert_int_equal(fer_channel_receive(ends.served, take_backward, &to, NULL), FER_OK);
+    for (size_t turn = 1; turn <= TURNS; turn++) {
+        for (size_t i = 0; i < IN_A_TURN; i++)
+            assert_int_equal(send_bytes(ends.client, data, LEAST), FER_OK);
+        run_until_count(ends.loop, &to.count, turn * IN_A_TURN);
+    }
+    assert_true(to.most > 1);
+    assert_int_equal(to.memory.live, 0);
+    assert_int_equal(to.end.calls, 0);
+    duo_close(&ends);
+    free(data);
+}
+
 static void a_blocking_channel_has_it_too(void **state) {
     (void)state;
     taker to = {0};
@@ -251,6 +304,7 @@ static void what_is_wrong_is_said(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(large_payloads_are_where_they_were_wanted),
+        HARNESS_TEST(they_may_be_taken_in_any_order),
         HARNESS_TEST(a_blocking_channel_has_it_too),
         HARNESS_TEST(without_memory_the_channel_ends),
         HARNESS_TEST(the_beginning_of_a_message_is_released),

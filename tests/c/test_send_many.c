@@ -80,7 +80,7 @@ static void the_bytes_are_those_of_single_sends(void **state) {
     stock_make(&all, sizes, sizeof sizes / sizeof sizes[0]);
     /* Less than the high-water mark in all, so that no call ends early. */
     for (size_t i = 150; i < MANY; i++)
-        all.messages[i].size = 5;
+        all.messages[i].size = all.messages[i].size > 5 ? 5 : all.messages[i].size;
     for (int w = 0; w < 2; w++) {
         size_t size[2];
         uint8_t *one_by_one = stream_of(&all, wires[w], 0, &size[0]);

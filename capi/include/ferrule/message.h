@@ -56,7 +56,7 @@ typedef struct fer_body_memory {
 /**
  * Choose where the payloads of large messages go.
  *
- * A message that came whole with others, through the socket, may be in memory of the library's all the same:
+ * A message that came whole together with others may be in memory of the library's all the same:
  * fer_message_take_data() tells.
  *
  * @param channel  an open channel on which nothing was received yet.

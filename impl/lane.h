@@ -45,7 +45,7 @@ typedef struct fer__lane_out {
     size_t noted;      /**< bytes of the notes that wait */
     uint64_t stuck; /**< up to here the receiver had made room when a wait for more was in vain */
     struct fer__segment
-        *note; /**< what the note on the open piece will be; NULL when none is open */
+        *note; /**< for the note on the open piece, or on the next; may be NULL then */
 } fer__lane_out;
 
 /** The receiver's side. */

@@ -116,6 +116,47 @@ static void completions_and_handles_keep_their_place(void **state) {
     duo_close(&ends);
 }
 
+/* Many in a turn, with and without completions, small ones that gather behind large ones, and a flush in the middle. */
+static void completions_of_one_turn_come_in_order(void **state) {
+    (void)state;
+    enum { TURNS = 20, IN_A_TURN = 60, FLUSH = IN_A_TURN / 2, LAST = IN_A_TURN - 3 };
+    static noted sent[IN_A_TURN];
+    static uint8_t *data[IN_A_TURN];
+    duo ends;
+    checker to = {0};
+    uint32_t seed = 21;
+    to.seed = 21;
+    duo_open(&ends, NULL, NULL);
+    assert_int_equal(fer_channel_receive(ends.served, on_messages, &to, NULL), FER_OK);
+    for (unsigned turn = 0; turn < TURNS; turn++) {
+        noted flushed = {0};
+        int last = 0;
+        memset(sent, 0, sizeof sent);
+        for (unsigned i = 0; i < IN_A_TURN; i++) {
+            const size_t size = random_size(&seed);
+            data[i] = filled(size, turn * IN_A_TURN + i);
+            const fer_bytes whole = piece(data[i], size);
+            assert_int_equal(fer_channel_send(ends.client, &whole, 1, NULL, 0,
+                                              i % 3 == 0 ? note_sent : NULL, &sent[i]),
+                             FER_OK);
+            if (i == FLUSH)
+                assert_int_equal(fer_channel_flush(ends.client, note_sent, &flushed), FER_OK);
+        }
+        while (to.count < (size_t)(turn + 1) * IN_A_TURN || sent[LAST].calls == 0)
+            assert_int_equal(fer_loop_step(ends.loop, 1000), FER_OK);
+        assert_int_equal(flushed.calls, 1);
+        for (unsigned i = 0; i < IN_A_TURN; i++) {
+            assert_int_equal(sent[i].calls, i % 3 == 0);
+            assert_true(i % 3 != 0 || sent[i].when > last);
+            last = i % 3 == 0 ? sent[i].when : last;
+            assert_true(i % 3 != 0 || (i <= FLUSH) == (sent[i].when < flushed.when));
+            free(data[i]);
+        }
+    }
+    assert_non_null(ends.client->out.lane);
+    duo_close(&ends);
+}
+
 /* All of it waits in the kernel: one read brings notes, and descriptors that belong to what is behind them. */
 static void handles_wait_behind_notes(void **state) {
     (void)state;
@@ -273,6 +314,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(everything_comes_in_order),
         HARNESS_TEST(completions_and_handles_keep_their_place),
+        HARNESS_TEST(completions_of_one_turn_come_in_order),
         HARNESS_TEST(handles_wait_behind_notes),
         HARNESS_TEST(a_close_delivers_what_is_in_the_lane),
         HARNESS_TEST(blocking_channels_have_lanes_too),

@@ -255,6 +255,7 @@ async def test_what_a_handler_raises_while_it_is_drained_is_told(address: str) -
         await until(lambda: server.count)
         await asyncio.sleep(0)
         draining = asyncio.ensure_future(server.drain())
+        await asyncio.sleep(0)  # It closes the channel before the client says goodbye.
     await draining
     assert [str(context["exception"]) for context in told] == ["of its own"]
 

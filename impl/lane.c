@@ -6,8 +6,8 @@
 #include "status.h"
 
 enum {
-    MADE_MAX = 256,   /* so many that this process makes, of a ring each */
-    COPIED_IN_NS = 8, /* bytes that the kernel copies in a nanosecond, or less */
+    MADE_MAX = 128,   /* so many that this process makes, of a ring each */
+    COPIED_IN_NS = 4, /* bytes that the kernel copies in a nanosecond, or less */
     TAKEN_MAX = 8192  /* and takes: two of its mappings each, of which it may have some 65,000 */
 };
 

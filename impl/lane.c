@@ -42,15 +42,15 @@ fer_status fer__lane_make(fer__lane_out **lane) {
     status = made == NULL ? fer__fail_plain(FER_ENOMEM)
                           : fer__os_make_region(FER__LANE_CONTROL + FER__LANE_RING, &made->fd,
                                                 &made->memory);
-    if (status != FER_OK) {
-        fer__free(made);
-        atomic_fetch_sub_explicit(&made_lanes, 1, memory_order_relaxed);
-        return status;
+    if (made != NULL && status == FER_OK) {
+        made->stage = (uint8_t *)(made + 1);
+        made->stuck = UINT64_MAX;
+        *lane = made;
+        return FER_OK;
     }
-    made->stage = (uint8_t *)(made + 1);
-    made->stuck = UINT64_MAX;
-    *lane = made;
-    return FER_OK;
+    fer__free(made);
+    atomic_fetch_sub_explicit(&made_lanes, 1, memory_order_relaxed);
+    return status;
 }
 
 void fer__lane_unmake(fer__lane_out *lane) {

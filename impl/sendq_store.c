@@ -273,7 +273,7 @@ uint64_t fer__sendq_waiting(const fer__sendq *queue) {
 
 /* Bytes that are somebody else's. */
 static int is_lent(const fer__segment *segment) {
-    return segment->block == NULL && segment->stands_for == 0;
+    return segment->size > 0 && segment->block == NULL && segment->stands_for == 0;
 }
 
 static size_t blocks_of(const fer__segment *segment) {
@@ -288,9 +288,10 @@ static fer__segment *replace(fer__sendq *queue, fer__pool *pool, fer__reserve *r
     fer__segment *rest = from->next;
     fer__riders *riders = from->riders;
     size_t done = 0;
-    while (done < from->size) {
+    do {
         size_t left = from->size - done;
         copy = reserve->segments;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the reserve was filled for this. */
         reserve->segments = copy->next;
         copy->size = left < FER__BLOCK_SIZE ? left : FER__BLOCK_SIZE;
         copy->room = 0;
@@ -301,7 +302,7 @@ static fer__segment *replace(fer__sendq *queue, fer__pool *pool, fer__reserve *r
         done += copy->size;
         *link = copy;
         link = &copy->next;
-    }
+    } while (done < from->size);
     *link = rest;
     if (rest == NULL)
         queue->tail = copy;

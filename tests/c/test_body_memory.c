@@ -190,7 +190,7 @@ static void a_blocking_channel_has_it_too(void **state) {
     for (size_t i = 0; i < 30; i++) {
         uint8_t *data = filled(size_of(i), (unsigned)i);
         const fer_bytes whole = piece(data, size_of(i));
-        fer_message message;
+        fer_message message = {0};
         fer_status status = fer_sync_send(channels[0], &whole, 1, 0);
         /* What the kernel does not take leaves with the next call. */
         assert_true(status == FER_OK || status == FER_ETIMEDOUT);

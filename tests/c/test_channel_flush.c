@@ -198,7 +198,7 @@ static void a_channel_may_hold_the_loop_only_to_send(void **state) {
     assert_int_equal(send_text(half.channel, "c"), FER_OK);
     assert_true(fer_loop_is_alive(half.loop));
     assert_int_equal(fer_loop_run(half.loop), FER_OK);
-    raw_receive(half.peer, got, 3 * 9);
+    raw_receive(half.peer, got, (size_t)3 * 9);
     assert_int_equal(send_bytes(half.channel, large, sizeof large), FER_OK);
     assert_int_equal(fer_channel_flush(half.channel, note_sent, &flushed), FER_OK);
     for (int i = 0; i < 3; i++)

@@ -87,8 +87,9 @@ PyObject *ferpy_sync_send_many(fer_channel *channel, PyObject *messages, long fi
     Py_ssize_t count = hold_some(held, messages, first);
     Py_ssize_t sent = 0;
     if (count > 0) {
-        Py_BEGIN_ALLOW_THREADS sent = send_some(channel, held, count, timeout_ms, &status);
-        Py_END_ALLOW_THREADS
+        Py_BEGIN_ALLOW_THREADS;
+        sent = send_some(channel, held, count, timeout_ms, &status);
+        Py_END_ALLOW_THREADS;
     }
     if (count >= 0 && status != FER_OK && status != FER_EINTR && status != FER_EAGAIN) {
         ferpy_raise(status);
@@ -109,8 +110,10 @@ PyObject *ferpy_sync_receive_many(fer_channel *channel, long limit, long long ti
     if (!messages) {
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS status = fer_sync_receive(channel, timeout_ms, &message);
-    Py_END_ALLOW_THREADS if (status != FER_OK) {
+    Py_BEGIN_ALLOW_THREADS;
+    status = fer_sync_receive(channel, timeout_ms, &message);
+    Py_END_ALLOW_THREADS;
+    if (status != FER_OK) {
         Py_DECREF(messages);
         ferpy_raise(status);
         return NULL;
@@ -151,14 +154,14 @@ PyObject *ferpy_sync_receive_into(fer_channel *channel, PyObject *buffer, long l
     if (PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE) < 0) {
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS status = fer_sync_receive(channel, timeout_ms, &message);
-    Py_END_ALLOW_THREADS if (status != FER_OK) {
+    Py_BEGIN_ALLOW_THREADS;
+    status = fer_sync_receive(channel, timeout_ms, &message);
+    Py_END_ALLOW_THREADS;
+    if (status != FER_OK) {
         ferpy_raise(status);
-    }
-    else if (message.size > (size_t)view.len) {
+    } else if (message.size > (size_t)view.len) {
         result = ferpy_message(channel, &message);
-    }
-    else {
+    } else {
         if (message.size > 0) {
             memcpy(view.buf, message.data, message.size);
         }

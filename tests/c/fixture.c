@@ -363,9 +363,9 @@ void duo_close(duo *pair) {
     memset(pair, 0, sizeof *pair);
 }
 
-void solo_open(solo *half, const fer_channel_options *options) {
+void solo_meet(solo *half, const fer_channel_options *options, uint8_t *hello,
+               const uint8_t *answer) {
     noted connected = {0};
-    uint8_t hello[HELLO_SIZE];
     int listener = raw_listen(harness_path(FIXTURE_SOCKET));
     assert_int_equal(fer_loop_new(&half->loop), FER_OK);
     assert_int_equal(fer_channel_connect(half->loop, address_of(FIXTURE_SOCKET), options,
@@ -376,12 +376,17 @@ void solo_open(solo *half, const fer_channel_options *options) {
     raw_close(listener);
     assert_int_equal(remove(harness_path(FIXTURE_SOCKET)), 0);
     if (options == NULL || options->wire == FER_WIRE_NATIVE) {
-        raw_receive(half->peer, hello, sizeof hello);
-        raw_send(half->peer, hello_bytes, sizeof hello_bytes);
+        raw_receive(half->peer, hello, HELLO_SIZE);
+        raw_send(half->peer, answer, HELLO_SIZE);
     }
     harness_run_until(half->loop, &connected.calls);
     assert_int_equal(connected.calls, 1);
     assert_int_equal(connected.status, FER_OK);
+}
+
+void solo_open(solo *half, const fer_channel_options *options) {
+    uint8_t hello[HELLO_SIZE];
+    solo_meet(half, options, hello, hello_bytes);
 }
 
 void solo_close(solo *half) {

@@ -123,6 +123,10 @@ typedef struct solo {
 
 /** On the native wire both have said hello. */
 void solo_open(solo *half, const fer_channel_options *options);
+
+/** The same with another answer to its hello, which is given: HELLO_SIZE bytes each. */
+void solo_meet(solo *half, const fer_channel_options *options, uint8_t *hello,
+               const uint8_t *answer);
 void solo_close(solo *half);
 
 /** Two blocking channels that are connected with each other. */

@@ -12,25 +12,13 @@ const os = require('node:os');
 const path = require('node:path');
 const { after } = require('node:test');
 
+const { descriptors } = require('./descriptors.js');
+
 const package_ = path.resolve(__dirname, '../../bindings/node');
 const root = path.resolve(__dirname, '../..');
 const ferrule = require(package_);
 /** The addon's file that the tests run on. */
 const addon = path.resolve(process.env.FERRULE_NODE_ADDON || require(path.join(package_, 'lib', 'prebuilt.js')).prebuilt());
-
-/** The open descriptors of this process and what they are. */
-function descriptors() {
-  const found = new Map();
-  for (const name of fs.readdirSync('/proc/self/fd')) {
-    try {
-      found.set(Number(name), fs.readlinkSync(`/proc/self/fd/${name}`));
-    } catch (error) {
-      // The one that listed the folder.
-      if (error.code !== 'ENOENT') throw error;
-    }
-  }
-  return found;
-}
 
 /** The loop turns once, from poll to poll. */
 async function turn(count = 1) {

@@ -2,7 +2,7 @@
 
 /** One run: objects that random calls are made of, what is known to be true of them, and what went wrong. */
 
-const fs = require('node:fs');
+const { descriptors } = require('../descriptors.js');
 const { Random } = require('./random.js');
 
 /** The time after which something is taken not to happen any more. */
@@ -136,20 +136,6 @@ async function leftOpen(before) {
     if (open.length === 0) break;
   }
   return open;
-}
-
-/** The open descriptors of this process and what they are. */
-function descriptors() {
-  const found = new Map();
-  for (const name of fs.readdirSync('/proc/self/fd')) {
-    try {
-      found.set(Number(name), fs.readlinkSync(`/proc/self/fd/${name}`));
-    } catch (error) {
-      // The one that listed the folder.
-      if (error.code !== 'ENOENT') throw error;
-    }
-  }
-  return found;
 }
 
 module.exports = { World, descriptors, leftOpen, turn };

@@ -29,6 +29,8 @@ typedef enum fer__channel_phase {
 /** Whether a client that said hello, and proved what it had to, may come in. */
 typedef fer_status (*fer__admit_cb)(fer_channel *channel, void *user);
 
+enum { FER__FIRST_RETRY_MS = 1 /**< wait between the first two tries to connect */ };
+
 /** What is needed until a channel is open. */
 typedef struct fer__opening {
     fer_channel_connected_cb opened; /**< told once that it is open, or will never be */
@@ -51,6 +53,7 @@ typedef struct fer__opening {
     fer__admit_cb admit; /**< NULL: all may. Gets `user`, too */
     uint8_t is_server;
     uint8_t any_user; /**< whose the server is does not matter */
+    uint8_t reached;  /**< on FIFOs: there was a server */
     fer_status result;
     int done;           /**< `result` holds */
     fer__detail detail; /**< what was wrong */
@@ -61,6 +64,8 @@ typedef struct fer__fifo {
     fer__io io;
     fer_channel *channel;
     uint8_t heard; /**< something came: from now on the end of the peer shows when reading */
+    uint8_t has_early;
+    uint8_t early; /**< the first byte, which came when this side looked whether there is a peer */
 } fer__fifo;
 
 /** What only a blocking channel has. */

@@ -87,14 +87,86 @@ static fer_status try_pipe(fer_channel *channel) {
 
 /* FIFOs. */
 
-static fer_status try_fifo(fer_channel *channel) {
+/* A server says, before a client can see it, that it has one. */
+static fer_status open_for_client(fer_channel *channel) {
     const fer__place *place = &channel->opening->place;
     fer_status status = FER_OK;
     if (channel->io.fd == FER__NO_FD)
         status = fer__os_open_reader(place->name, &channel->io.fd);
     if (status == FER_OK)
+        status = fer__os_mark_reader(channel->io.fd, 1);
+    if (status != FER_OK)
+        return status;
+    status = fer__os_open_writer(place->second, &channel->fifo->io.fd);
+    if (status != FER_OK) {
+        fer__detail detail;
+        fer__detail_keep(&detail);
+        (void)fer__os_mark_reader(channel->io.fd, 0);
+        return fer__fail_kept(status, &detail);
+    }
+    return FER_OK;
+}
+
+/*
+ * A client that joined while the server still has the one before would hide from the server that that one is
+ * gone, and go on in the midst of its stream.
+ */
+static fer_status check_not_taken(const fer__place *place) {
+    if (!fer__os_is_reader_marked(place->second))
+        return FER_OK;
+    if (fer__os_is_fifo_locked(place->name))
+        return fer__fail(FER_EADDRINUSE, "the server has another client");
+    return fer__fail(FER_EAGAIN, "the server has not taken leave of the client before");
+}
+
+/* There is a server: it may take as long as for its hello. */
+static void allow_handshake(fer__opening *opening) {
+    int64_t late = fer__deadline_after(opening->handshake_timeout_ms);
+    opening->retry_ms = FER__FIRST_RETRY_MS;
+    if (!opening->reached && opening->give_up >= 0 && (late < 0 || late > opening->give_up))
+        opening->give_up = late;
+    opening->reached = 1;
+}
+
+/*
+ * What is written before the server has this client would be left to the next if this one died now. The server
+ * has it when it writes the other FIFO; reading that gives the end until then. A server of another make may
+ * read only, or write when it has something to say; with one that went away it ends soon enough.
+ */
+static fer_status look_for_server(fer_channel *channel) {
+    fer__fifo *fifo = channel->fifo;
+    struct iovec iov = {&fifo->early, 1};
+    size_t got = 0;
+    fer_status status;
+    if (!fer__os_is_fifo_locked(channel->opening->place.second))
+        return FER_OK;
+    status = fer__os_fifo_read(channel->io.fd, &iov, 1, &got);
+    fifo->has_early = got > 0;
+    if (status == FER_OK || status == FER_EAGAIN)
+        return FER_OK;
+    if (status != FER_EOF)
+        return status;
+    return fer__fail(FER_EAGAIN, "the server has not taken this client yet");
+}
+
+static fer_status open_for_server(fer_channel *channel) {
+    const fer__place *place = &channel->opening->place;
+    fer_status status = FER_OK;
+    if (channel->io.fd == FER__NO_FD) {
+        status = check_not_taken(place);
+        if (status == FER_OK)
+            status = fer__os_open_reader(place->name, &channel->io.fd);
+    }
+    if (status == FER_OK && channel->fifo->io.fd == FER__NO_FD) {
         status = fer__os_open_writer(place->second, &channel->fifo->io.fd);
-    return status;
+        if (status == FER_OK)
+            allow_handshake(channel->opening);
+    }
+    return status == FER_OK ? look_for_server(channel) : status;
+}
+
+static fer_status try_fifo(fer_channel *channel) {
+    return channel->opening->waits ? open_for_client(channel) : open_for_server(channel);
 }
 
 /* TCP. */

@@ -2,8 +2,6 @@
 #include "mem.h"
 #include "status.h"
 
-enum { FIRST_RETRY_MS = 1 };
-
 /* The end of opening. */
 
 void fer__opening_free(fer__opening *opening) {
@@ -75,7 +73,7 @@ static fer__opening *opening_new(const fer_channel_options *options,
         return NULL;
     opening->opened = opened;
     opening->user = user;
-    opening->retry_ms = FIRST_RETRY_MS;
+    opening->retry_ms = FER__FIRST_RETRY_MS;
     opening->handshake_timeout_ms = options->handshake_timeout_ms;
     opening->any_user = (options->flags & FER_CHANNEL_ANY_USER) != 0;
     opening->place.fd = FER__NO_FD;

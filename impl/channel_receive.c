@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "channel.h"
 #include "status.h"
 
@@ -35,15 +37,27 @@ static fer_status recv_with_fds(fer_channel *channel, const struct iovec *iov, s
     return fer__intake_add_fds(&channel->in, &channel->limits, fds, fd_count);
 }
 
+static fer_status recv_from_fifo(fer_channel *channel, const struct iovec *iov, size_t count,
+                                 size_t *got, uint32_t *flags) {
+    fer__fifo *fifo = channel->fifo;
+    fer_status status = FER_OK;
+    if (fifo->has_early) {
+        memcpy(iov[0].iov_base, &fifo->early, 1);
+        fifo->has_early = 0;
+        *got = 1;
+        *flags = FER__RECV_MORE;
+    } else {
+        status = fer__os_fifo_read(channel->io.fd, iov, count, got);
+    }
+    fifo->heard |= *got > 0;
+    return status;
+}
+
 fer_status fer__channel_recv(fer_channel *channel, const struct iovec *iov, size_t count,
                              int may_block, size_t *got, uint32_t *flags) {
-    fer_status status;
     *flags = 0;
-    if (channel->fifo != NULL) {
-        status = fer__os_fifo_read(channel->io.fd, iov, count, got);
-        channel->fifo->heard |= *got > 0;
-        return status;
-    }
+    if (channel->fifo != NULL)
+        return recv_from_fifo(channel, iov, count, got, flags);
     /* None can come with a HELLO. */
     if (channel->phase == FER__CHANNEL_OPEN &&
         (channel->limits.max_handles > 0 || channel->limits.lanes))

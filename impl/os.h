@@ -137,6 +137,17 @@ fer_status fer__os_open_reader(const char *path, fer__fd *fd);
 /** Whether somebody of this library reads the FIFO. */
 int fer__os_is_fifo_locked(const char *path);
 
+/**
+ * Mark, or mark no more, what fer__os_open_reader() gave: whoever serves one client after the other on these
+ * FIFOs has one. The mark goes with the descriptor. A system or a file system that has no such marks is no error.
+ *
+ * Source: "Open file description locks" of fcntl(2), which can be asked for without being taken.
+ */
+fer_status fer__os_mark_reader(fer__fd fd, int taken);
+
+/** Whether the reader of the FIFO is marked; not where there are no such marks. */
+int fer__os_is_reader_marked(const char *path);
+
 /** Open a FIFO for writing. FER_ECONNREFUSED when nobody reads it; otherwise as fer__os_make_fifo(). */
 fer_status fer__os_open_writer(const char *path, fer__fd *fd);
 

@@ -157,6 +157,58 @@ fer_status fer__os_open_writer(const char *path, fer__fd *fd) {
     return status;
 }
 
+/* Who has a client. */
+
+#ifdef F_OFD_SETLK
+
+static struct flock first_byte(short type) {
+    struct flock lock;
+    memset(&lock, 0, sizeof lock);
+    lock.l_type = type;
+    lock.l_whence = SEEK_SET;
+    lock.l_len = 1;
+    return lock;
+}
+
+fer_status fer__os_mark_reader(fer__fd fd, int taken) {
+    struct flock lock = first_byte(taken ? F_RDLCK : F_UNLCK);
+    int saved = errno;
+    int number = fcntl(fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+    /* Some file systems have no such locks: then nobody can see whether there is a client. */
+    if (number == EINVAL || number == EOPNOTSUPP || number == ENOSYS)
+        number = 0;
+    return fer__os_finish(saved, number);
+}
+
+/* As above, one reader more for a moment is not seen by the other. */
+int fer__os_is_reader_marked(const char *path) {
+    struct flock lock = first_byte(F_WRLCK);
+    int saved = errno;
+    fer__fd fd = FER__NO_FD;
+    int yes = 0;
+    if (open_end(path, O_RDONLY, &fd) == FER_OK) {
+        yes = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+        close(fd);
+    }
+    errno = saved;
+    return yes;
+}
+
+#else
+
+fer_status fer__os_mark_reader(fer__fd fd, int taken) {
+    (void)fd;
+    (void)taken;
+    return FER_OK;
+}
+
+int fer__os_is_reader_marked(const char *path) {
+    (void)path;
+    return 0;
+}
+
+#endif
+
 /* Reading and writing. */
 
 /*

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -392,4 +393,24 @@ void solo_open(solo *half, const fer_channel_options *options) {
 void solo_close(solo *half) {
     fer_channel_unref(half->channel);
     end_loop(half->loop);
+}
+
+/* FIFOs. */
+
+const char *fifos(const char *in, const char *out) {
+    static char addresses[4][512];
+    static unsigned next;
+    char *address = addresses[next++ % 4];
+    snprintf(address, sizeof addresses[0], "fifo:%s,%s", harness_path(in), harness_path(out));
+    return address;
+}
+
+void make_fifos(void) {
+    assert_int_equal(mkfifo(harness_path("in"), 0600), 0);
+    assert_int_equal(mkfifo(harness_path("out"), 0600), 0);
+}
+
+void remove_fifos(void) {
+    assert_int_equal(unlink(harness_path("in")), 0);
+    assert_int_equal(unlink(harness_path("out")), 0);
 }

@@ -145,6 +145,13 @@ fer_channel_options options_of(fer_wire wire);
 /** "pipe:" and the path of a name in the directory of the test, valid as harness_path(). */
 const char *address_of(const char *name);
 
+/** "fifo:" and the paths of two names in the directory of the test, valid until the fourth call after this one. */
+const char *fifos(const char *in, const char *out);
+
+/** Make, and remove, the FIFOs "in" and "out" in the directory of the test. */
+void make_fifos(void);
+void remove_fifos(void);
+
 /** From now on, until they are given back, no descriptor can be opened in this process. */
 void take_descriptors_away(void);
 void give_descriptors_back(void);

@@ -1,0 +1,337 @@
+/* Servers on FIFOs, which have one client after the other. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+/** Takes the channels of a server, and notes what else it says. */
+typedef struct keeper {
+    fer_channel *served;
+    noted taken;
+    noted trouble;
+} keeper;
+
+static void keep(fer_server *server, fer_status status, fer_channel *channel, void *user) {
+    keeper *to = user;
+    assert_non_null(server);
+    if (status != FER_OK) {
+        assert_null(channel);
+        note(&to->trouble, status);
+        return;
+    }
+    assert_null(to->served);
+    to->served = channel;
+    note(&to->taken, FER_OK);
+}
+
+/* A client comes. */
+static fer_channel *come_with(fer_loop *loop, const char *address,
+                              const fer_channel_options *options, keeper *to) {
+    noted connected = {0};
+    fer_channel *channel = NULL;
+    to->taken.calls = 0;
+    assert_int_equal(
+        fer_channel_connect(loop, address, options, note_connected, &connected, &channel), FER_OK);
+    harness_run_until(loop, &connected.calls);
+    assert_int_equal(connected.status, FER_OK);
+    harness_run_until(loop, &to->taken.calls);
+    return channel;
+}
+
+static fer_channel *come(fer_loop *loop, const char *address, keeper *to) {
+    return come_with(loop, address, NULL, to);
+}
+
+/* Both sides say goodbye. */
+static void go(fer_loop *loop, fer_channel *channel, keeper *to) {
+    noted closed[2] = {{0}, {0}};
+    assert_int_equal(fer_channel_close(channel, note_closed, &closed[0]), FER_OK);
+    assert_int_equal(fer_channel_close(to->served, note_closed, &closed[1]), FER_OK);
+    for (int i = 0; i < 2; i++) {
+        harness_run_until(loop, &closed[i].calls);
+        assert_int_equal(closed[i].status, FER_OK);
+    }
+    fer_channel_unref(channel);
+    fer_channel_unref(to->served);
+    to->served = NULL;
+}
+
+static void a_fifo_that_became_a_file_is_told_of(void **state) {
+    (void)state;
+    fer_loop *loop = NULL;
+    fer_server *server = NULL;
+    keeper to = {0};
+    make_fifos();
+    assert_int_equal(fer_loop_new(&loop), FER_OK);
+    assert_int_equal(fer_server_listen(loop, fifos("in", "out"), NULL, keep, &to, NULL, &server),
+                     FER_OK);
+    go(loop, come(loop, fifos("out", "in"), &to), &to);
+    fer_channel *channel = come(loop, fifos("out", "in"), &to);
+    assert_int_equal(unlink(harness_path("in")), 0);
+    fclose(fopen(harness_path("in"), "w"));
+    assert_int_equal(to.trouble.calls, 0);
+    go(loop, channel, &to);
+    harness_run_until(loop, &to.trouble.calls);
+    assert_int_equal(to.trouble.status, FER_EPROTOTYPE);
+    /* It looks again. */
+    assert_int_equal(unlink(harness_path("in")), 0);
+    assert_int_equal(mkfifo(harness_path("in"), 0600), 0);
+    go(loop, come(loop, fifos("out", "in"), &to), &to);
+    fer_server_unref(server);
+    end_loop(loop);
+    remove_fifos();
+}
+
+/* A client that goes away before it has said hello is no reason to wait for its hello. */
+static void a_client_may_vanish(void **state) {
+    (void)state;
+    fer_loop *loop = NULL;
+    fer_server *server = NULL;
+    fer_channel_options patient = FER_CHANNEL_OPTIONS_INIT;
+    keeper to = {0};
+    uint8_t hello[HELLO_SIZE];
+    patient.handshake_timeout_ms = -1;
+    assert_int_equal(fer_loop_new(&loop), FER_OK);
+    assert_int_equal(
+        fer_server_listen(loop, fifos("in", "out"), &patient, keep, &to, NULL, &server), FER_OK);
+    int reader = open(harness_path("out"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(reader >= 0);
+    for (size_t have = 0; have < sizeof hello;) {
+        ssize_t got = read(reader, hello + have, sizeof hello - have);
+        assert_true(got >= 0 || errno == EAGAIN);
+        have += got > 0 ? (size_t)got : 0;
+        assert_int_equal(fer_loop_step(loop, got > 0 ? 0 : 5), FER_OK);
+    }
+    assert_memory_equal(hello, hello_bytes, 16);
+    raw_close(reader);
+    harness_run_until(loop, &to.trouble.calls);
+    assert_int_equal(to.trouble.status, FER_ECONNRESET);
+    go(loop, come(loop, fifos("out", "in"), &to), &to);
+    fer_server_unref(server);
+    end_loop(loop);
+}
+
+/* A client of a process that is slow to see that the server has closed its channel is not the next one. */
+static void a_client_comes_only_once(void **state) {
+    (void)state;
+    const fer_channel_options options = options_of(FER_WIRE_PLAIN);
+    fer_loop *loop = NULL;
+    fer_server *server = NULL;
+    keeper to = {0};
+    assert_int_equal(fer_loop_new(&loop), FER_OK);
+    assert_int_equal(
+        fer_server_listen(loop, fifos("in", "out"), &options, keep, &to, NULL, &server), FER_OK);
+    int reader = open(harness_path("out"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    int writer = open(harness_path("in"), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(reader >= 0 && writer >= 0);
+    assert_int_equal(flock(reader, LOCK_EX | LOCK_NB), 0);
+    harness_run_until(loop, &to.taken.calls);
+    /* A half of a message: what follows is no beginning of one. */
+    assert_int_equal(write(writer, "\0\0\0\4ab", 6), 6);
+    assert_int_equal(fer_channel_abort(to.served), FER_OK);
+    fer_channel_unref(to.served);
+    to.served = NULL;
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(fer_loop_step(loop, 1), FER_OK);
+    assert_int_equal(to.taken.calls, 1);
+    /* It sees the end, as it should, and makes room. */
+    uint8_t byte;
+    assert_int_equal(read(reader, &byte, 1), 0);
+    raw_close(writer);
+    raw_close(reader);
+    to.taken.calls = 0;
+    go(loop, come_with(loop, fifos("out", "in"), &options, &to), &to);
+    fer_server_unref(server);
+    end_loop(loop);
+}
+
+/* The memory for the next channel is asked for when the one before it is closed. */
+static void a_server_without_memory_tries_again(void **state) {
+    (void)state;
+    int failures = 0;
+    for (size_t n = 1; n <= 6; n++) {
+        fer_loop *loop = NULL;
+        fer_server *server = NULL;
+        fer_channel *channel = NULL;
+        keeper to = {0};
+        noted closed = {0};
+        assert_int_equal(fer_loop_new(&loop), FER_OK);
+        assert_int_equal(
+            fer_server_listen(loop, fifos("in", "out"), NULL, keep, &to, NULL, &server), FER_OK);
+        channel = come(loop, fifos("out", "in"), &to);
+        assert_int_equal(fer_channel_abort(channel), FER_OK);
+        assert_int_equal(fer_channel_abort(to.served), FER_OK);
+        assert_int_equal(fer_channel_close(to.served, note_closed, &closed), FER_OK);
+        fer_channel_unref(channel);
+        fer_channel_unref(to.served);
+        to.served = NULL;
+        harness_fail_allocation(n);
+        harness_run_until(loop, &closed.calls);
+        assert_int_equal(fer_loop_step(loop, 0), FER_OK);
+        harness_fail_allocation(0);
+        if (to.trouble.calls > 0) {
+            assert_int_equal(to.trouble.status, FER_ENOMEM);
+            failures++;
+        }
+        go(loop, come(loop, fifos("out", "in"), &to), &to);
+        fer_server_unref(server);
+        end_loop(loop);
+    }
+    assert_true(failures > 0);
+}
+
+/* What the client before has left. */
+
+/** A client that was not made by this library, but takes the lock as one does. */
+typedef struct raw_client {
+    int reader;
+    int writer;
+} raw_client;
+
+static raw_client raw_client_open(void) {
+    raw_client one = {open(harness_path("out"), O_RDONLY | O_NONBLOCK | O_CLOEXEC),
+                      open(harness_path("in"), O_WRONLY | O_NONBLOCK | O_CLOEXEC)};
+    assert_true(one.reader >= 0 && one.writer >= 0);
+    assert_int_equal(flock(one.reader, LOCK_EX | LOCK_NB), 0);
+    return one;
+}
+
+static void raw_client_die(const raw_client *one) {
+    raw_close(one->reader);
+    raw_close(one->writer);
+}
+
+static void step_some(fer_loop *loop) {
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(fer_loop_step(loop, 1), FER_OK);
+}
+
+/* A client that died is no part of the next one's stream, however late the server sees it. */
+static void a_client_follows_one_that_died(void **state) {
+    (void)state;
+    for (int wire = 0; wire < 2; wire++) {
+        const fer_channel_options options = options_of((fer_wire)wire);
+        fer_loop *serving = NULL;
+        fer_loop *connecting = NULL;
+        fer_server *server = NULL;
+        fer_channel *channel = NULL;
+        noted connected = {0};
+        keeper to = {0};
+        assert_int_equal(fer_loop_new(&serving), FER_OK);
+        assert_int_equal(fer_loop_new(&connecting), FER_OK);
+        assert_int_equal(
+            fer_server_listen(serving, fifos("in", "out"), &options, keep, &to, NULL, &server),
+            FER_OK);
+        const raw_client before = raw_client_open();
+        if (wire == FER_WIRE_NATIVE)
+            assert_int_equal(write(before.writer, hello_bytes, HELLO_SIZE), HELLO_SIZE);
+        harness_run_until(serving, &to.taken.calls);
+        assert_int_equal(write(before.writer, "\0\0\0\4ab", 6), 6);
+        raw_client_die(&before);
+        assert_int_equal(fer_channel_connect(connecting, fifos("out", "in"), &options,
+                                             note_connected, &connected, &channel),
+                         FER_OK);
+        step_some(connecting);
+        assert_int_equal(connected.calls, 0);
+        fer_channel_unref(to.served);
+        to.served = NULL;
+        to.taken.calls = 0;
+        while (to.taken.calls == 0 || connected.calls == 0) {
+            assert_int_equal(fer_loop_step(serving, 1), FER_OK);
+            assert_int_equal(fer_loop_step(connecting, 1), FER_OK);
+        }
+        assert_int_equal(connected.status, FER_OK);
+        fer_channel_unref(channel);
+        fer_channel_unref(to.served);
+        fer_server_unref(server);
+        end_loop(connecting);
+        end_loop(serving);
+    }
+}
+
+/* Nothing is written to a server before it has the client: it would be left to the next. */
+static void a_client_waits_until_it_is_taken(void **state) {
+    (void)state;
+    for (int wire = 0; wire < 2; wire++) {
+        const fer_channel_options options = options_of((fer_wire)wire);
+        fer_loop *serving = NULL;
+        fer_loop *connecting = NULL;
+        fer_server *server = NULL;
+        fer_channel *channel = NULL;
+        noted connected = {0};
+        keeper to = {0};
+        int waiting = -1;
+        assert_int_equal(fer_loop_new(&serving), FER_OK);
+        assert_int_equal(fer_loop_new(&connecting), FER_OK);
+        assert_int_equal(
+            fer_server_listen(serving, fifos("in", "out"), &options, keep, &to, NULL, &server),
+            FER_OK);
+        assert_int_equal(fer_channel_connect(connecting, fifos("out", "in"), &options,
+                                             note_connected, &connected, &channel),
+                         FER_OK);
+        step_some(connecting);
+        assert_int_equal(connected.calls, 0);
+        int reader = open(harness_path("in"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        assert_true(reader >= 0);
+        assert_int_equal(ioctl(reader, FIONREAD, &waiting), 0);
+        assert_int_equal(waiting, 0);
+        raw_close(reader);
+        /* It dies. */
+        assert_int_equal(fer_channel_abort(channel), FER_OK);
+        fer_channel_unref(channel);
+        end_loop(connecting);
+        go(serving, come_with(serving, fifos("out", "in"), &options, &to), &to);
+        fer_server_unref(server);
+        end_loop(serving);
+    }
+}
+
+/* A server that does not take its client in time. */
+static void a_client_does_not_wait_forever(void **state) {
+    (void)state;
+    fer_channel_options options = options_of(FER_WIRE_PLAIN);
+    fer_loop *serving = NULL;
+    fer_loop *connecting = NULL;
+    fer_server *server = NULL;
+    fer_channel *channel = NULL;
+    noted connected = {0};
+    keeper to = {0};
+    options.connect_timeout_ms = 0;
+    options.handshake_timeout_ms = 30;
+    assert_int_equal(fer_loop_new(&serving), FER_OK);
+    assert_int_equal(fer_loop_new(&connecting), FER_OK);
+    assert_int_equal(
+        fer_server_listen(serving, fifos("in", "out"), &options, keep, &to, NULL, &server), FER_OK);
+    assert_int_equal(fer_channel_connect(connecting, fifos("out", "in"), &options, note_connected,
+                                         &connected, &channel),
+                     FER_OK);
+    harness_run_until(connecting, &connected.calls);
+    assert_int_equal(connected.status, FER_ETIMEDOUT);
+    fer_channel_unref(channel);
+    fer_server_unref(server);
+    end_loop(connecting);
+    end_loop(serving);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        HARNESS_TEST(a_fifo_that_became_a_file_is_told_of),
+        HARNESS_TEST(a_client_may_vanish),
+        HARNESS_TEST(a_client_comes_only_once),
+        HARNESS_TEST(a_server_without_memory_tries_again),
+        HARNESS_TEST(a_client_follows_one_that_died),
+        HARNESS_TEST(a_client_waits_until_it_is_taken),
+        HARNESS_TEST(a_client_does_not_wait_forever),
+    };
+    return HARNESS_MAIN("server_fifo", tests, NULL, argc, argv);
+}

@@ -68,19 +68,20 @@ int fer__lane_begin(fer__lane_out *lane, size_t least, size_t most) {
     uint64_t at = lane->position;
     uint64_t room;
     /* What a peer stores there that cannot be leaves no room. */
-    if (freed > at || at - freed > FER__LANE_RING)
+    if (freed > at)
         return 0;
-    /* The receiver has it all: begin again where the memory is in the caches. */
-    if (place + least > FER__LANE_RING || (freed == at && place != 0)) {
+    /* The receiver has it all: begin again where the memory is in the caches. What is left out is free, too. */
+    if (freed == at && place != 0)
+        lane->from = at + (FER__LANE_RING - place);
+    if (place + least > FER__LANE_RING || lane->from > at) {
         at += FER__LANE_RING - place;
         place = 0;
     }
-    if (freed == lane->position)
-        room = FER__LANE_RING;
-    else if (at - freed >= FER__LANE_RING)
+    if (freed < lane->from)
+        freed = lane->from;
+    if (at - freed >= FER__LANE_RING)
         return 0;
-    else
-        room = FER__LANE_RING - (at - freed);
+    room = FER__LANE_RING - (at - freed);
     if (room > FER__LANE_RING - place)
         room = FER__LANE_RING - place;
     if (room < least)

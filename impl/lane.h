@@ -8,7 +8,8 @@
  * peer could change them under its eyes.
  *
  * The memory is a page for control, then a ring. Positions in the ring only grow; a position's place
- * is its remainder by the size of the ring. A piece never goes over the end. The receiver stores, in the
+ * is its remainder by the size of the ring. A piece never goes over the end. When the receiver has everything, the
+ * sender leaves out the rest of the ring and begins it again. The receiver stores, in the
  * first 8 bytes of the control page, the position up to which the sender may use the ring again. When
  * there is no room, even after a moment, bytes go through the socket.
  */
@@ -37,6 +38,7 @@ typedef struct fer__lane_out {
     uint8_t *memory;
     fer__fd fd;        /**< until it is passed */
     uint64_t position; /**< of the open piece, or of the next one at the earliest */
+    uint64_t from;     /**< where the ring was begun again last: what is before was taken */
     size_t size;       /**< bytes in the open piece, staged ones included; 0: none is open */
     uint8_t *stage;    /**< FER__LANE_STAGE bytes in which small messages gather */
     size_t staged;     /**< how many of them are not in the lane yet */

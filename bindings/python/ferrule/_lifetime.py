@@ -6,10 +6,10 @@ import atexit
 import sys
 import threading
 import types
-import weakref
 from typing import TYPE_CHECKING, Protocol
 
 from . import _ferrule, error
+from ._weak import WeakSet
 
 if TYPE_CHECKING:
     from ._ferrule import _LoopPointer
@@ -25,7 +25,7 @@ class Disposable(Protocol):
         """End it. Doing it twice is allowed."""
 
 
-_alive: weakref.WeakSet[Disposable] = weakref.WeakSet()
+_alive: WeakSet[Disposable] = WeakSet()
 
 
 def watch(holder: Disposable) -> None:

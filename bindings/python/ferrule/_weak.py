@@ -1,4 +1,4 @@
-"""Callbacks for C that hold their owners weakly.
+"""Callbacks for C that hold their owners weakly, and sets of what is held weakly.
 
 What C holds is invisible to the garbage collector. So C gets a callable that knows its owner by a weak
 reference, and whatever the program gave as a callback stays in an attribute of the owner.
@@ -8,9 +8,35 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from typing import Any, Callable
+from collections.abc import Iterator
+from typing import Any, Callable, Generic, TypeVar
 
 _keys = itertools.count()
+_T = TypeVar("_T")
+
+
+class WeakSet(Generic[_T]):
+    """What is alive of what was added.
+
+    Nothing here is Python code as an object goes, unlike in ``weakref.WeakSet``: a handler of a signal that ran just
+    then could raise KeyboardInterrupt where nobody gets it.
+    """
+
+    __slots__ = ("_references",)
+
+    def __init__(self) -> None:
+        self._references: set[weakref.ref[_T]] = set()
+
+    def add(self, one: _T) -> None:
+        """Add an object whose identity is its equality."""
+        self._references.add(weakref.ref(one, self._references.discard))
+
+    def __iter__(self) -> Iterator[_T]:
+        """Those that are alive now; what comes and goes meanwhile is no error."""
+        for reference in self._references.copy():
+            one = reference()
+            if one is not None:
+                yield one
 
 
 def weak_method(method: Callable[..., object]) -> Callable[..., None]:

@@ -6,13 +6,12 @@ import os
 import threading
 import time
 import warnings
-import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Callable, ClassVar
 
 from . import _ferrule, _lifetime, _time, error
 from ._signals import Wakeup, is_main_thread
-from ._weak import Requests, weak_method, weak_question
+from ._weak import Requests, WeakSet, weak_method, weak_question
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -53,7 +52,7 @@ class Loop:
         self._posted = Requests()
         # What has something under way: it lives until that is done, as the program need not keep it.
         self._active: set[Handle] = set()
-        self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+        self._handles: WeakSet[Handle] = WeakSet()
         _ferrule.ferpy_set_hook(self._c, weak_question(self._raised))
         _lifetime.watch(self)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import weakref
 from collections.abc import Awaitable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from . import _access, _embed, _ferrule, _options, error
 from ._access import Allow, Credentials
 from ._opening import Opening
-from ._weak import weak_method, weak_question
+from ._weak import WeakSet, weak_method, weak_question
 from .channel import Address, Channel
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class Server:
         self._handler = handler
         self._takes = takes_handles
         self._allow = allow
-        self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+        self._channels: WeakSet[Channel] = WeakSet()
         self._draining = False
         self._ending = False
         self._closed = False

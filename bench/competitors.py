@@ -83,6 +83,7 @@ COMPETITORS = [
     Competitor("nng", C, of_messages(program("nng"))),
     Competitor("ZeroMQ", C, of_messages(program("zeromq"))),
     Competitor("ferrule", C, of_pipes("ferrule_loop", "ferrule_pipe")),
+    Competitor("ferrule, no busy poll", C, {RTT: program("ferrule_asleep")}),
     Competitor("ferrule, inline", C, {STREAM: program("ferrule_inline")}),
     Competitor("ferrule sync", C, of_messages(program("ferrule_sync"))),
     Competitor("asyncio streams", PYTHON, of_messages(script(PYTHON, "streams.py", "asyncio"))),

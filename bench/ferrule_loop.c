@@ -1,7 +1,7 @@
 /* Ferrule with a loop on both sides.
  *
  * Built again with COUNTING set, it counts how often the library asks for memory once it has been going; with
- * FLAGS, what the flags of a channel change. */
+ * FLAGS, what the flags of a channel change; with BUSY_POLL_US, what looking for answers does. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,6 +14,9 @@
 #endif
 #ifndef FLAGS
 #define FLAGS 0
+#endif
+#ifndef BUSY_POLL_US
+#define BUSY_POLL_US 0
 #endif
 
 enum {
@@ -219,6 +222,7 @@ int main(int argc, char **argv) {
     char address[4096];
 
     options.flags = FLAGS;
+    options.busy_poll_us = BUSY_POLL_US;
     task_parse(&task, argc, argv, "rtt", "stream");
     snprintf(address, sizeof address, "pipe:%s", task.path);
     if (COUNTING) {

@@ -1,5 +1,6 @@
 #include "channel.h"
 
+#include "look.h"
 #include "mem.h"
 #include "status.h"
 
@@ -9,7 +10,8 @@ enum {
     DEFAULT_HARD_CAP = 64 << 20,
     DEFAULT_CONNECT_MS = 10000,
     DEFAULT_HANDSHAKE_MS = 5000,
-    DEFAULT_CLOSE_MS = 5000
+    DEFAULT_CLOSE_MS = 5000,
+    DEFAULT_BUSY_POLL_US = 50
 };
 
 static fer_channel *from_object(fer__object *object) {
@@ -32,6 +34,8 @@ fer_status fer__channel_options_check(fer_channel_options *o) {
         return fer__fail(FER_ENOTSUP, "the plain wire has no handshake that could prove a secret");
     if (o->max_handles > FER_MESSAGE_HANDLES_MAX)
         return fer__fail(FER_EINVAL, "max_handles is above %d", FER_MESSAGE_HANDLES_MAX);
+    if (o->busy_poll_us > FER_BUSY_POLL_MAX_US)
+        return fer__fail(FER_EINVAL, "busy_poll_us is above %d", FER_BUSY_POLL_MAX_US);
     o->max_message = o->max_message == 0 ? (uint64_t)DEFAULT_MESSAGE : o->max_message;
     o->high_water = o->high_water == 0 ? (uint64_t)DEFAULT_HIGH_WATER : o->high_water;
     o->hard_cap = o->hard_cap == 0 ? (uint64_t)DEFAULT_HARD_CAP : o->hard_cap;
@@ -40,6 +44,7 @@ fer_status fer__channel_options_check(fer_channel_options *o) {
         o->handshake_timeout_ms == 0 ? DEFAULT_HANDSHAKE_MS : o->handshake_timeout_ms;
     o->close_timeout_ms = o->close_timeout_ms == 0 ? DEFAULT_CLOSE_MS : o->close_timeout_ms;
     o->frame_timeout_ms = o->frame_timeout_ms == 0 ? -1 : o->frame_timeout_ms;
+    o->busy_poll_us = o->busy_poll_us == 0 ? DEFAULT_BUSY_POLL_US : o->busy_poll_us;
     return FER_OK;
 }
 
@@ -94,6 +99,8 @@ fer_status fer__channel_watch(fer_channel *channel) {
     } else if (channel->blocked) {
         events |= FER__WAIT_WRITE;
     }
+    if ((events & FER__WAIT_READ) == 0)
+        fer__look_forget(channel);
     return fer__io_want(&channel->io, events);
 }
 
@@ -212,6 +219,8 @@ fer_status fer__channel_new(fer_loop *loop, const fer_channel_options *options, 
     channel->hard_cap = options->hard_cap;
     channel->close_timeout_ms = options->close_timeout_ms;
     channel->frame_timeout_ms = options->frame_timeout_ms;
+    fer__busy_init(&channel->answers,
+                   options->busy_poll_us < 0 ? 0u : (uint32_t)options->busy_poll_us * 1000u);
     *out = channel;
     return FER_OK;
 }

@@ -9,6 +9,7 @@
 #define FER_IMPL_CHANNEL_H
 
 #include "auth.h"
+#include "busy.h"
 #include "callback.h"
 #include "deadline.h"
 #include "ferrule/info.h"
@@ -110,6 +111,7 @@ struct fer_channel {
     uint32_t small; /**< bytes in a message that is copied to wait, and that both sides take */
     uint64_t turn;  /**< the loop's turn of the last immediate write */
 
+    fer__busy answers; /**< what is known of how soon they come */
     fer__sendq out;
     fer__intake in;
     fer__limits limits;

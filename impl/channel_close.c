@@ -1,4 +1,5 @@
 #include "channel.h"
+#include "look.h"
 #include "status.h"
 
 static void io_closed(fer_channel *channel) {
@@ -28,6 +29,7 @@ void fer__channel_tear_down(fer_channel *channel, fer_status status) {
     if (channel->torn)
         return;
     channel->torn = 1;
+    fer__look_forget(channel);
     channel->object.state = FER__CLOSING;
     channel->close_status = status;
     channel->blocked = 0;

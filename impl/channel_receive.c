@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "channel.h"
+#include "look.h"
 #include "status.h"
 
 enum { READ_BATCH = 16 }; /* reads in one turn, so that others get theirs */
@@ -140,6 +141,7 @@ fer_status fer__channel_read(fer_channel *channel, int may_block) {
         end(channel, status);
         return status;
     }
+    fer__look_heard(channel, loop->batch.count <= FER__BUSY_MESSAGES && got <= FER__BUSY_BYTES);
     room = count == 2 ? iov[0].iov_len + iov[1].iov_len : iov[0].iov_len;
     /* Less than there was room for: the kernel has no more, unless it stopped before descriptors. */
     if (got == room || (flags & FER__RECV_MORE) != 0 || fer__intake_has_more(&channel->in))

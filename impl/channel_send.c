@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "channel.h"
+#include "look.h"
 #include "mem.h"
 #include "status.h"
 
@@ -60,6 +61,8 @@ void fer__channel_flush(fer_channel *channel) {
     }
     if (status != FER_OK)
         fer__channel_break(channel, status);
+    else if (!channel->blocked)
+        fer__look_sent(channel);
     after_write(channel);
 }
 
@@ -123,6 +126,8 @@ static void pushed(fer_channel *channel, int now) {
     if (now) {
         channel->turn = channel->object.loop->turn;
         channel->blocked = channel->out.queued > 0;
+        if (fer__sendq_is_empty(&channel->out))
+            fer__look_sent(channel);
     }
     if (now && channel->blocked) {
         fer_status status = fer__channel_watch(channel);

@@ -1,6 +1,7 @@
 #include "loop.h"
 
 #include "deadline.h"
+#include "look.h"
 #include "mem.h"
 #include "object.h"
 #include "os.h"
@@ -72,6 +73,8 @@ static void on_prepare(uv_prepare_t *prepare) {
     fer__loop_run_ready(loop);
     if (loop->leaving && fer__link_alone(&loop->objects) && fer__link_alone(&loop->ready))
         close_handles(loop);
+    if (loop->look.channel != NULL || loop->look.active)
+        fer__look_turn(loop);
     /* libuv tells the kernel next. */
     loop->unpolled = 0;
 }
@@ -156,6 +159,7 @@ static fer_status open_handles(fer_loop *loop) {
     }
     uv_prepare_init(loop->uv, &loop->prepare);
     uv_idle_init(loop->uv, &loop->idle);
+    uv_idle_init(loop->uv, &loop->looking);
     uv_timer_init(loop->uv, &loop->timer);
     uv_timer_init(loop->uv, &loop->step);
     loop->async.data = loop;
@@ -163,11 +167,13 @@ static fer_status open_handles(fer_loop *loop) {
     loop->idle.data = loop;
     loop->timer.data = loop;
     loop->step.data = loop;
-    loop->handles = 5;
+    loop->looking.data = loop;
+    loop->handles = 6;
     uv_prepare_start(&loop->prepare, on_prepare);
     loop->unpolled = 1;
     uv_unref((uv_handle_t *)&loop->async);
     uv_unref((uv_handle_t *)&loop->prepare);
+    uv_unref((uv_handle_t *)&loop->looking);
     return FER_OK;
 }
 
@@ -245,11 +251,14 @@ fer_status fer__loop_run(fer_loop *loop) {
 
 fer_status fer__loop_step(fer_loop *loop, int64_t timeout_ms) {
     loop->running = 1;
+    loop->stepping = 1;
     if (!atomic_load(&loop->stopping)) {
         if (timeout_ms > 0) {
             uv_update_time(loop->uv);
             uv_timer_start(&loop->step, on_step_timer, (uint64_t)timeout_ms, 0);
         }
+        if (timeout_ms != 0)
+            fer__look_linger(loop);
         /* libuv does not even look at its descriptors when nothing refers to the loop. */
         uv_ref((uv_handle_t *)&loop->async);
         uv_run(loop->uv, timeout_ms == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
@@ -259,6 +268,7 @@ fer_status fer__loop_step(fer_loop *loop, int64_t timeout_ms) {
         /* What the turn left: a host would otherwise have to call again at once. */
         fer__loop_run_ready(loop);
     }
+    loop->stepping = 0;
     return leave_run(loop);
 }
 
@@ -367,6 +377,7 @@ static void close_handles(fer_loop *loop) {
     uv_mutex_unlock(&loop->lock);
     uv_close((uv_handle_t *)&loop->prepare, on_handle_closed);
     uv_close((uv_handle_t *)&loop->idle, on_handle_closed);
+    uv_close((uv_handle_t *)&loop->looking, on_handle_closed);
     uv_close((uv_handle_t *)&loop->timer, on_handle_closed);
     uv_close((uv_handle_t *)&loop->step, on_handle_closed);
 }

@@ -19,11 +19,19 @@ typedef enum fer__loop_kind {
     FER__LOOP_BLOCKING  /**< under a blocking channel or server; has no libuv loop */
 } fer__loop_kind;
 
+/** Whose answer a loop looks for before it sleeps: look.h. */
+typedef struct fer__look {
+    fer_channel *channel; /**< NULL: none's */
+    int64_t until_ns;
+    int active; /**< `looking` runs */
+} fer__look;
+
 struct fer_loop {
     atomic_uint refs;
-    uint8_t kind;    /**< a fer__loop_kind */
-    uint8_t running; /**< inside uv_run, or inside a step of a blocking loop */
-    uint8_t leaving; /**< fer_loop_detach() was called */
+    uint8_t kind;     /**< a fer__loop_kind */
+    uint8_t running;  /**< inside uv_run, or inside a step of a blocking loop */
+    uint8_t stepping; /**< inside a step: who called it decides about waiting */
+    uint8_t leaving;  /**< fer_loop_detach() was called */
     uint8_t notified;
     uint8_t unpolled; /**< libuv has not yet told the kernel of all descriptors that it watches */
     atomic_int closed;
@@ -37,10 +45,12 @@ struct fer_loop {
     uv_async_t async;     /**< wakes the loop from other threads */
     uv_prepare_t prepare; /**< ends a turn: runs what is due */
     uv_idle_t idle;       /**< active while something is due, so that the loop does not wait */
+    uv_idle_t looking;    /**< active while it looks, so that it does not wait */
     uv_timer_t timer;     /**< for the deadlines */
     uv_timer_t step;      /**< bounds a fer_loop_step() */
-    unsigned handles;     /**< how many of these five are not closed yet */
+    unsigned handles;     /**< how many of these six are not closed yet */
 
+    fer__look look;
     uint64_t turn;     /**< counts the turns */
     fer__link objects; /**< what is not closed */
     fer__link ready;   /**< objects that have callbacks due */

@@ -1,5 +1,6 @@
 #include "sync.h"
 
+#include "look.h"
 #include "mem.h"
 #include "status.h"
 
@@ -265,10 +266,16 @@ static int64_t frame_time(const fer_channel *channel) {
 }
 
 static fer_status read_within(fer_channel *channel, int64_t left, int first) {
+    const fer_loop *loop = channel->object.loop;
     int64_t silence = frame_time(channel);
     fer_status status;
     if (fer__intake_has_more(&channel->in))
         return fer__channel_read(channel, 0);
+    if (left != 0) {
+        status = fer__look_read(channel);
+        if (status != FER_EAGAIN || loop->batch.count > 0)
+            return status;
+    }
     if (silence >= 0 && (left < 0 || silence <= left)) {
         status = wait_and_read(channel, silence);
         if (status != FER_ETIMEDOUT)

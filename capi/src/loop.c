@@ -1,6 +1,7 @@
 #include "ferrule/loop.h"
 
 #include "check.h"
+#include "impl/look.h"
 
 fer_status fer_loop_new(fer_loop **loop) {
     FER__TRY(FER__REQUIRE(loop != NULL, "loop"));
@@ -78,6 +79,14 @@ fer_status fer_loop_timeout(const fer_loop *loop, int64_t *timeout_ms) {
     FER__TRY(fer__check_own_loop(loop));
     FER__TRY(FER__REQUIRE(timeout_ms != NULL, "timeout_ms"));
     *timeout_ms = fer__loop_timeout(loop);
+    return FER_OK;
+}
+
+fer_status fer_loop_linger(fer_loop *loop, int *ready) {
+    FER__TRY(FER__REQUIRE(ready != NULL, "ready"));
+    *ready = 0;
+    FER__TRY(check_run(loop));
+    *ready = fer__look_linger(loop);
     return FER_OK;
 }
 

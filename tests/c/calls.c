@@ -41,6 +41,11 @@ static fer_status timeout(objects *o) {
     return fer_loop_timeout(o->loop, &ms);
 }
 
+static fer_status linger(objects *o) {
+    int ready;
+    return fer_loop_linger(o->loop, &ready);
+}
+
 static void on_notify(fer_loop *loop, void *user) {
     (void)loop;
     note(user, FER_OK);
@@ -390,6 +395,7 @@ enum {
 const call calls[] = {
     {"fer_loop_fd", CALL_LOOP, 0, fd},
     {"fer_loop_timeout", CALL_LOOP, 0, timeout},
+    {"fer_loop_linger", CALL_LOOP, 0, linger},
     {"fer_loop_stop", CALL_LOOP, ANY, stop},
     {"fer_loop_wake", CALL_LOOP, ANY, wake},
     {"fer_loop_post", CALL_LOOP, ANY, post},

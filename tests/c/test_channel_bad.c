@@ -19,7 +19,7 @@ static void options_are_checked(void **state) {
     fer_loop *loop = NULL;
     noted connected = {0};
     assert_int_equal(fer_loop_new(&loop), FER_OK);
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 11; i++) {
         fer_channel_options bad = FER_CHANNEL_OPTIONS_INIT;
         fer_channel *channel = (fer_channel *)(void *)loop;
         fer_status expected = FER_EINVAL;
@@ -33,6 +33,7 @@ static void options_are_checked(void **state) {
         case 6: bad.wire = -1; break;
         case 7: bad.max_message = (uint64_t)UINT32_MAX + 1; break;
         case 8: bad.max_handles = FER_MESSAGE_HANDLES_MAX + 1; break;
+        case 9: bad.busy_poll_us = FER_BUSY_POLL_MAX_US + 1; break;
         default:
             bad.max_handles = 1;
             bad.wire = FER_WIRE_PLAIN;

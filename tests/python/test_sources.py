@@ -24,6 +24,7 @@ HEADERS = sorted((ROOT / "capi" / "include" / "ferrule").glob("*.h"))
 WAITS = {
     "fer_loop_run",
     "fer_loop_step",
+    "fer_loop_linger",
     "fer_sync_connect",
     "fer_sync_send",
     "fer_sync_send_fds",

@@ -21,6 +21,7 @@
 %nothread;
 %thread fer_loop_run;
 %thread fer_loop_step;
+%thread fer_loop_linger;
 %thread fer_sync_connect;
 %thread fer_sync_send;
 %thread fer_sync_send_fds;

@@ -51,6 +51,7 @@ PyObject *ferpy_wrap_channel(fer_channel *channel)
 %enddef
 
 %ferpy_new_number(int, fd, PyLong_FromLong)
+%ferpy_new_number(int, ready, PyLong_FromLong)
 %ferpy_new_number(fer_fd, fd, PyLong_FromSsize_t)
 %ferpy_new_number(int32_t, bytes, PyLong_FromLong)
 %ferpy_new_number(uint64_t, bytes, PyLong_FromUnsignedLongLong)

@@ -44,6 +44,9 @@ enum {
     FER_CHANNEL_ANY_USER = 4  /**< a client on TCP does not ask whose the server is */
 };
 
+/** The longest `busy_poll_us` of fer_channel_options. */
+enum { FER_BUSY_POLL_MAX_US = 1000 };
+
 /** How a channel behaves. 0 in a field means the default. Times in milliseconds, negative: none. */
 typedef struct fer_channel_options {
     uint32_t struct_size;         /**< sizeof(fer_channel_options) */
@@ -60,11 +63,14 @@ typedef struct fer_channel_options {
     int64_t frame_timeout_ms;     /**< silence in the middle of a message; default: no limit */
     const void *secret;           /**< known to both sides and nobody else; NULL: none */
     size_t secret_size;           /**< its bytes */
+    int64_t busy_poll_us;         /**< how long, in microseconds, to look for an answer before going to
+                                       sleep, where answers come that soon; up to
+                                       FER_BUSY_POLL_MAX_US; default 50; negative: never */
 } fer_channel_options;
 
 /* clang-format off */
 #define FER_CHANNEL_OPTIONS_INIT \
-    { sizeof(fer_channel_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0 }
+    { sizeof(fer_channel_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
 /* clang-format on */
 
 /**

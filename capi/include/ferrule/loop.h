@@ -190,6 +190,25 @@ FER_API fer_status fer_loop_fd(const fer_loop *loop, int *fd);
 FER_API fer_status fer_loop_timeout(const fer_loop *loop, int64_t *timeout_ms);
 
 /**
+ * Look for what comes within the moment in which an answer is expected, instead of going to sleep.
+ *
+ * For hosts, after the last step and before they wait. A channel to which answers come soon, one after the other, has
+ * its loop look for the next one: see `busy_poll_us` of fer_channel_options. Otherwise this returns at once. It never
+ * takes longer than that time, gives the processor to others while it looks, and ends as soon as there is anything to
+ * do on the loop; what the host has to do besides waits so long.
+ *
+ * @param loop        a loop made by fer_loop_new().
+ * @param[out] ready  receives 1 when there is something: call fer_loop_step() with 0; else 0: wait.
+ * Ownership: nothing changes hands.
+ * Thread: the loop's.
+ * Callbacks: not from a callback of the same loop; makes none.
+ * @return FER_OK; FER_EINVAL; FER_EBUSY when it runs; FER_ENOTSUP on a borrowed loop, which looks by itself;
+ *         FER_ECLOSED; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_loop_linger(fer_loop *loop, int *ready);
+
+/**
  * Be told when a call made outside of fer_loop_step() left work for the next step.
  *
  * A host that embeds the loop schedules a step then; without it, what was asked for (a connection,

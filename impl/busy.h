@@ -1,0 +1,54 @@
+/**
+ * When it pays to look for an answer instead of going to sleep.
+ *
+ * To wake up a process that sleeps takes the kernel longer than all else in a round trip. Who knows that the
+ * answer comes at once looks for it a few times instead. This is how a channel knows: no I/O and no clock, only
+ * times that it is given. look.h does the looking.
+ *
+ * What counts are exchanges: little was heard, little was sent, and then little is heard again. The time between
+ * the two latter is that of an answer. Answers that come soon, several in a row, turn looking on; when too many are
+ * late, that turns it off, and then more are asked for than before. A stream in one direction has no answers.
+ */
+#ifndef FER_IMPL_BUSY_H
+#define FER_IMPL_BUSY_H
+
+#include <stdint.h>
+
+enum {
+    FER__BUSY_MESSAGES = 8,  /**< so many are still a question, or an answer */
+    FER__BUSY_BYTES = 16384, /**< and so many bytes an answer */
+    FER__BUSY_SOON = 3,      /**< windows: who does not sleep might be answered within one */
+    FER__BUSY_EVIDENCE = 8,  /**< answers in a row that turn it on, at first */
+    FER__BUSY_MOST_EVIDENCE = 32768, /**< and after it was in vain again and again */
+    FER__BUSY_SCORE = 16, /**< what it begins with: an answer in time adds 1, a late one takes 2 */
+    FER__BUSY_MOST_SCORE = 32,
+    FER__BUSY_PROVEN = 1024 /**< answers in time that make up for all that was in vain before */
+};
+
+typedef struct fer__busy {
+    int64_t asked_ns;   /**< when a question was sent that has no answer yet; 0: none was */
+    uint32_t window_ns; /**< how long after that to look; 0: never */
+    uint32_t sent;      /**< the channel's count of messages sent by then, its lower bits */
+    uint16_t evidence;  /**< off: answers in a row that came soon. On: answers in time */
+    uint16_t needed;    /**< the evidence that turns it on */
+    uint8_t score;      /**< above 0 while it is on */
+    uint8_t heard;      /**< little came, and nothing was sent since */
+} fer__busy;
+
+void fer__busy_init(fer__busy *busy, uint32_t window_ns);
+
+/** Whether looking pays, by what is known. */
+static inline int fer__busy_is_on(const fer__busy *busy) {
+    return busy->score > 0;
+}
+
+/** An answer took so long. */
+void fer__busy_answered(fer__busy *busy, int64_t ns);
+
+/** Something else came than an answer. */
+void fer__busy_spoiled(fer__busy *busy);
+
+/** While it was looked for an answer, somebody else had the processor. */
+void fer__busy_crowded(fer__busy *busy);
+
+#endif

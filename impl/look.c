@@ -1,0 +1,109 @@
+#include "look.h"
+
+enum { CROWDED_NS = 500000 }; /* who yields, and is back only then, shares the processor */
+
+/* Whether too much was sent since for a question. */
+static int is_stream(const fer_channel *channel) {
+    return (uint32_t)channel->messages_out - channel->answers.sent > FER__BUSY_MESSAGES;
+}
+
+void fer__look_ask(fer_channel *channel) {
+    fer_loop *loop = channel->object.loop;
+    fer__busy *answers = &channel->answers;
+    answers->heard = 0;
+    answers->asked_ns = fer__os_now_ns();
+    answers->sent = (uint32_t)channel->messages_out;
+    if (!fer__busy_is_on(answers) || loop->uv == NULL || (channel->io.wanted & FER__WAIT_READ) == 0)
+        return;
+    loop->look.channel = channel;
+    loop->look.until_ns = answers->asked_ns + answers->window_ns;
+}
+
+void fer__look_heard(fer_channel *channel, int little) {
+    fer__busy *answers = &channel->answers;
+    if (answers->window_ns == 0)
+        return;
+    answers->heard = little != 0;
+    if (answers->asked_ns == 0)
+        return;
+    if (little && !is_stream(channel))
+        fer__busy_answered(answers, fer__os_now_ns() - answers->asked_ns);
+    else
+        fer__busy_spoiled(answers);
+    answers->asked_ns = 0;
+    fer__look_forget(channel);
+}
+
+void fer__look_forget(fer_channel *channel) {
+    fer__look *look = &channel->object.loop->look;
+    if (look->channel == channel)
+        look->channel = NULL;
+}
+
+/* Between two looks: whether there is to be another one. */
+static int look_again(fer_channel *channel, int64_t until_ns) {
+    int64_t before = fer__os_now_ns();
+    if (before >= until_ns)
+        return 0;
+    fer__os_yield();
+    if (fer__os_now_ns() - before < CROWDED_NS)
+        return 1;
+    fer__busy_crowded(&channel->answers);
+    return 0;
+}
+
+static void on_look(uv_idle_t *idle) {
+    (void)idle;
+}
+
+void fer__look_turn(fer_loop *loop) {
+    fer__look *look = &loop->look;
+    /* Who called for a single turn decides about waiting. */
+    if (loop->stepping)
+        return;
+    if (look->channel != NULL &&
+        (is_stream(look->channel) || (look->active && !look_again(look->channel, look->until_ns))))
+        look->channel = NULL;
+    if (look->active == (look->channel != NULL))
+        return;
+    look->active = !look->active;
+    if (look->active)
+        uv_idle_start(&loop->looking, on_look);
+    else
+        uv_idle_stop(&loop->looking);
+}
+
+/* The first look lets nobody else run. */
+static int may_look(const fer_channel *channel, int64_t until_ns) {
+    return !is_stream(channel) && fer__os_now_ns() < until_ns;
+}
+
+int fer__look_linger(fer_loop *loop) {
+    fer__wait wait = {uv_backend_fd(loop->uv), FER__WAIT_READ, 0};
+    fer_channel *channel = loop->look.channel;
+    /* Its descriptor does not speak for all that there is to do. */
+    if (channel == NULL || loop->unpolled || !fer__link_alone(&loop->ready))
+        return 0;
+    if (may_look(channel, loop->look.until_ns)) {
+        do {
+            if (fer__os_wait(&wait, 1, 0) == FER_OK)
+                return 1;
+        } while (look_again(channel, loop->look.until_ns));
+    }
+    loop->look.channel = NULL;
+    return 0;
+}
+
+fer_status fer__look_read(fer_channel *channel) {
+    const fer__busy *answers = &channel->answers;
+    const fer__batch *batch = &channel->object.loop->batch;
+    int64_t until_ns = answers->asked_ns + answers->window_ns;
+    fer_status status;
+    if (answers->asked_ns == 0 || !fer__busy_is_on(answers) || channel->out.queued > 0 ||
+        !may_look(channel, until_ns))
+        return FER_EAGAIN;
+    do {
+        status = fer__channel_read(channel, 0);
+    } while (status == FER_EAGAIN && batch->count == 0 && look_again(channel, until_ns));
+    return status;
+}

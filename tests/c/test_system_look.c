@@ -1,0 +1,454 @@
+/* Looking for an answer before going to sleep: when that is done, and that nothing else is different. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+
+#include <stdio.h>
+#include <string.h>
+
+#include <uv.h>
+
+#include "channel.h"
+#include "ferrule/uv.h"
+#include "fixture.h"
+#include "system_calls.h"
+
+enum { FRAME = 5, WINDOW_US = FER_BUSY_POLL_MAX_US, TRIES = 200000 };
+
+static const uint8_t frame[FRAME] = {0, 0, 0, 1, 'x'};
+
+/** A channel on the plain wire, and a raw socket that answers. */
+typedef struct talk {
+    fer_loop *loop; /**< NULL for a blocking channel */
+    uv_loop_t *uv;  /**< where a borrowed one runs */
+    fer_channel *channel;
+    int peer;
+    inbox box;
+} talk;
+
+static fer_channel_options options_for(int64_t busy_poll_us) {
+    fer_channel_options options = options_of(FER_WIRE_PLAIN);
+    options.busy_poll_us = busy_poll_us;
+    return options;
+}
+
+static const char *make_ends(int *peer) {
+    static char address[32];
+    int fds[2];
+    raw_pair(fds);
+    *peer = fds[1];
+    snprintf(address, sizeof address, "fd:%d", fds[0]);
+    return address;
+}
+
+/* Let the loop do what there is to do, without waiting. */
+static void turn(const talk *one) {
+    if (one->uv != NULL)
+        uv_run(one->uv, UV_RUN_NOWAIT);
+    else
+        assert_int_equal(fer_loop_step(one->loop, 0), FER_OK);
+}
+
+static void talk_on(talk *one, fer_loop *loop, uv_loop_t *uv, int64_t busy_poll_us) {
+    fer_channel_options options = options_for(busy_poll_us);
+    noted connected = {0};
+    memset(one, 0, sizeof *one);
+    one->loop = loop;
+    one->uv = uv;
+    assert_int_equal(fer_channel_connect(loop, make_ends(&one->peer), &options, note_connected,
+                                         &connected, &one->channel),
+                     FER_OK);
+    while (connected.calls == 0)
+        turn(one);
+    assert_int_equal(connected.status, FER_OK);
+    assert_int_equal(fer_channel_receive(one->channel, inbox_messages, &one->box, inbox_finalized),
+                     FER_OK);
+}
+
+static void talk_open(talk *one, int64_t busy_poll_us) {
+    fer_loop *loop = NULL;
+    assert_int_equal(fer_loop_new(&loop), FER_OK);
+    talk_on(one, loop, NULL, busy_poll_us);
+}
+
+static void talk_close(talk *one) {
+    fer_channel_unref(one->channel);
+    end_loop(one->loop);
+    raw_close(one->peer);
+    inbox_free(&one->box);
+}
+
+static void ask(const talk *one) {
+    assert_int_equal(send_bytes(one->channel, "x", 1), FER_OK);
+}
+
+/* The raw side takes the question. */
+static void hear(const talk *one) {
+    uint8_t bytes[FRAME];
+    raw_receive(one->peer, bytes, sizeof bytes);
+    assert_memory_equal(bytes, frame, FRAME);
+}
+
+static void get(talk *one, size_t messages) {
+    const size_t least = one->box.count + messages;
+    while (one->box.count < least)
+        turn(one);
+}
+
+static void exchange(talk *one) {
+    ask(one);
+    hear(one);
+    raw_send(one->peer, frame, FRAME);
+    get(one, 1);
+}
+
+/* Until the channel knows that answers come soon. Something was heard last. */
+static void learn(talk *one) {
+    raw_send(one->peer, frame, FRAME);
+    get(one, 1);
+    for (int i = 0; !fer__busy_is_on(&one->channel->answers); i++) {
+        assert_true(i < TRIES);
+        exchange(one);
+    }
+}
+
+static size_t looks(void) {
+    return system_count(CALL_sched_yield);
+}
+
+/*
+ * Ask, and let it look, which it has no time for when this process did not run just then: again. In the end the question
+ * is not answered, and the calls since it are counted.
+ */
+static void ask_and_look(talk *one, void (*wait)(const talk *one), const fault *fault_wanted) {
+    for (int i = 0; i < TRIES; i++) {
+        learn(one);
+        system_watch(fault_wanted);
+        ask(one);
+        wait(one);
+        if (looks() > 0)
+            return;
+        system_unwatch();
+        hear(one);
+    }
+    fail_msg("it does not look");
+}
+
+static void wait_for_a_step(const talk *one) {
+    assert_int_equal(fer_loop_step(one->loop, 5), FER_OK);
+}
+
+static void wait_for_some_turns(const talk *one) {
+    for (int i = 0; i < 3; i++)
+        turn(one);
+}
+
+static void stop(fer_timer *timer, void *user) {
+    (void)user;
+    assert_int_equal(fer_loop_stop(fer_timer_loop(timer)), FER_OK);
+}
+
+/* Run the loop until a timer on it stops it. */
+static void wait_for_a_timer(const talk *one) {
+    fer_timer *timer = NULL;
+    assert_int_equal(fer_timer_new(one->loop, &timer), FER_OK);
+    assert_int_equal(fer_timer_start(timer, 5, 0, stop, NULL, NULL), FER_OK);
+    assert_int_equal(fer_loop_run(one->loop), FER_OK);
+    assert_int_equal(fer_timer_close(timer, NULL, NULL), FER_OK);
+    fer_timer_unref(timer);
+}
+
+static void linger_in_vain(const talk *one) {
+    int ready = -1;
+    assert_int_equal(fer_loop_linger(one->loop, &ready), FER_OK);
+    assert_int_equal(ready, 0);
+}
+
+static void a_loop_looks_once_it_has_learned(void **state) {
+    (void)state;
+    talk one;
+    talk_open(&one, WINDOW_US);
+    system_watch(NULL);
+    raw_send(one.peer, frame, FRAME);
+    get(&one, 1);
+    ask(&one);
+    wait_for_a_step(&one);
+    assert_int_equal(looks(), 0);
+    system_unwatch();
+    hear(&one);
+    ask_and_look(&one, wait_for_a_step, NULL);
+    /* The answer does not come: from now on the loop sleeps. */
+    system_watch(NULL);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(fer_loop_step(one.loop, 2), FER_OK);
+    assert_int_equal(looks() + system_count(CALL_clock_gettime), 0);
+    system_unwatch();
+    talk_close(&one);
+}
+
+static void a_running_loop_looks_in_turns(void **state) {
+    (void)state;
+    talk one;
+    talk_open(&one, WINDOW_US);
+    ask_and_look(&one, wait_for_a_timer, NULL);
+    system_watch(NULL);
+    wait_for_a_timer(&one);
+    assert_int_equal(looks(), 0);
+    system_unwatch();
+    /* Each look is a turn of the loop, in which all else on it is served. */
+    hear(&one);
+    learn(&one);
+    system_watch(NULL);
+    const uint64_t before = one.loop->turn;
+    ask(&one);
+    wait_for_a_timer(&one);
+    assert_true(one.loop->turn - before > looks());
+    system_unwatch();
+    talk_close(&one);
+}
+
+static void whatever_comes_ends_a_look(void **state) {
+    (void)state;
+    talk one;
+    talk other;
+    int ready = 0;
+    talk_open(&one, WINDOW_US);
+    talk_on(&other, one.loop, NULL, -1);
+    for (int i = 0; !ready; i++) {
+        assert_true(i < TRIES);
+        learn(&one);
+        ask(&one);
+        raw_send(other.peer, frame, FRAME);
+        assert_int_equal(fer_loop_linger(one.loop, &ready), FER_OK);
+        get(&other, 1);
+        hear(&one);
+    }
+    /* So does the answer. */
+    ready = 0;
+    for (int i = 0; !ready; i++) {
+        assert_true(i < TRIES);
+        learn(&one);
+        ask(&one);
+        hear(&one);
+        raw_send(one.peer, frame, FRAME);
+        assert_int_equal(fer_loop_linger(one.loop, &ready), FER_OK);
+        get(&one, 1);
+    }
+    fer_channel_unref(other.channel);
+    raw_close(other.peer);
+    talk_close(&one);
+    inbox_free(&other.box);
+}
+
+static void a_host_lingers_only_for_an_answer(void **state) {
+    (void)state;
+    talk one;
+    talk_open(&one, WINDOW_US);
+    assert_int_equal(fer_loop_linger(one.loop, NULL), FER_EINVAL);
+    for (int i = 0; i < 2; i++) {
+        system_watch(NULL);
+        linger_in_vain(&one);
+        assert_int_equal(looks() + system_count(CALL_poll) + system_count(CALL_clock_gettime), 0);
+        system_unwatch();
+        ask_and_look(&one, linger_in_vain, NULL);
+        assert_true(system_count(CALL_poll) > 0);
+        system_unwatch();
+    }
+    talk_close(&one);
+}
+
+static void a_borrowed_loop_looks_by_itself(void **state) {
+    (void)state;
+    uv_loop_t uv;
+    fer_loop *loop = NULL;
+    talk one;
+    int ready = -1;
+    assert_int_equal(uv_loop_init(&uv), 0);
+    assert_int_equal(fer_loop_attach(&uv, &loop), FER_OK);
+    talk_on(&one, loop, &uv, WINDOW_US);
+    assert_int_equal(fer_loop_linger(loop, &ready), FER_ENOTSUP);
+    assert_int_equal(ready, 0);
+    ask_and_look(&one, wait_for_some_turns, NULL);
+    system_unwatch();
+    /* Looking does not keep the host alive. */
+    assert_int_equal(fer_channel_hold_loop(one.channel, FER_CHANNEL_HOLD_NEVER), FER_OK);
+    assert_int_equal(uv_loop_alive(&uv), 0);
+    assert_int_equal(uv_run(&uv, UV_RUN_DEFAULT), 0);
+    /* Nor is it done for a channel that is gone. */
+    system_watch(NULL);
+    fer_channel_unref(one.channel);
+    assert_int_equal(fer_loop_detach(loop, NULL, NULL), FER_OK);
+    assert_int_equal(uv_run(&uv, UV_RUN_DEFAULT), 0);
+    assert_int_equal(looks(), 0);
+    system_unwatch();
+    fer_loop_unref(loop);
+    assert_int_equal(uv_loop_close(&uv), 0);
+    raw_close(one.peer);
+    inbox_free(&one.box);
+}
+
+static void a_channel_that_is_told_so_never_looks(void **state) {
+    (void)state;
+    talk one;
+    talk_open(&one, -1);
+    raw_send(one.peer, frame, FRAME);
+    get(&one, 1);
+    system_watch(NULL);
+    for (int i = 0; i < 4 * FER__BUSY_EVIDENCE; i++)
+        exchange(&one);
+    ask(&one);
+    wait_for_a_step(&one);
+    assert_int_equal(looks() + system_count(CALL_clock_gettime), 0);
+    system_unwatch();
+    talk_close(&one);
+}
+
+/* Streams in one direction ask for no time at all. */
+static void streams_do_not_look(void **state) {
+    (void)state;
+    enum { MANY = 200 };
+    static uint8_t frames[MANY][FRAME];
+    talk one;
+    for (int i = 0; i < MANY; i++)
+        memcpy(frames[i], frame, FRAME);
+    talk_open(&one, WINDOW_US);
+    for (int round = 0; round < 2; round++) {
+        system_watch(NULL);
+        for (int i = 0; i < 50; i++) {
+            raw_send(one.peer, frames, sizeof frames);
+            get(&one, MANY);
+        }
+        for (int i = 0; i < 50; i++) {
+            for (int j = 0; j < MANY; j++)
+                ask(&one);
+            turn(&one);
+            for (int j = 0; j < MANY; j++)
+                hear(&one);
+        }
+        assert_int_equal(looks() + system_count(CALL_clock_gettime), 0);
+        system_unwatch();
+        /* Nor once the channel has learned that answers may come soon: this is no question. */
+        learn(&one);
+        system_watch(NULL);
+        for (int j = 0; j <= FER__BUSY_MESSAGES + 1; j++)
+            ask(&one);
+        wait_for_a_step(&one);
+        assert_int_equal(looks(), 0);
+        system_unwatch();
+        for (int j = 0; j <= FER__BUSY_MESSAGES + 1; j++)
+            hear(&one);
+        raw_send(one.peer, frames, sizeof frames);
+        get(&one, MANY);
+    }
+    talk_close(&one);
+}
+
+static void who_does_not_receive_does_not_look(void **state) {
+    (void)state;
+    talk one;
+    noted closed = {0};
+    talk_open(&one, WINDOW_US);
+    learn(&one);
+    system_watch(NULL);
+    ask(&one);
+    assert_int_equal(fer_channel_pause(one.channel), FER_OK);
+    wait_for_a_step(&one);
+    assert_int_equal(looks(), 0);
+    system_unwatch();
+    hear(&one);
+    assert_int_equal(fer_channel_resume(one.channel), FER_OK);
+    learn(&one);
+    system_watch(NULL);
+    ask(&one);
+    assert_int_equal(fer_channel_abort(one.channel), FER_OK);
+    assert_int_equal(fer_channel_close(one.channel, note_closed, &closed), FER_OK);
+    while (closed.calls == 0)
+        wait_for_a_step(&one);
+    assert_int_equal(looks(), 0);
+    system_unwatch();
+    talk_close(&one);
+}
+
+static void who_shares_the_processor_looks_no_more(void **state) {
+    (void)state;
+    const fault another_runs = {CALL_sched_yield, 0, 1, 1, 0};
+    void (*const waits[2])(const talk *one) = {wait_for_a_step, wait_for_a_timer};
+    for (int i = 0; i < 2; i++) {
+        talk one;
+        talk_open(&one, WINDOW_US);
+        ask_and_look(&one, waits[i], &another_runs);
+        assert_int_equal(system_unwatch(), 1);
+        assert_false(fer__busy_is_on(&one.channel->answers));
+        assert_true(one.channel->answers.needed > FER__BUSY_EVIDENCE);
+        talk_close(&one);
+    }
+}
+
+static void receive(fer_channel *channel) {
+    fer_message message;
+    assert_int_equal(fer_sync_receive(channel, HARNESS_PATIENCE_MS, &message), FER_OK);
+    assert_int_equal(message.size, 1);
+}
+
+static void ask_blocking(fer_channel *channel, int peer) {
+    const fer_bytes bytes = {"x", 1};
+    uint8_t got[FRAME];
+    assert_int_equal(fer_sync_send(channel, &bytes, 1, HARNESS_PATIENCE_MS), FER_OK);
+    raw_receive(peer, got, sizeof got);
+}
+
+static void a_blocking_channel_looks_before_it_blocks(void **state) {
+    (void)state;
+    const int64_t windows[2] = {WINDOW_US, -1};
+    for (int i = 0; i < 2; i++) {
+        const fer_channel_options options = options_for(windows[i]);
+        fer_channel *channel = NULL;
+        fer_message message;
+        int peer = -1;
+        assert_int_equal(
+            fer_sync_connect(make_ends(&peer), &options, HARNESS_PATIENCE_MS, &channel), FER_OK);
+        raw_send(peer, frame, FRAME);
+        receive(channel);
+        size_t looked = 0;
+        for (int n = 0; n < 100 || (i == 0 && looked == 0); n++) {
+            assert_true(n < TRIES);
+            ask_blocking(channel, peer);
+            system_watch(NULL);
+            if (n % 20 == 19)
+                assert_int_equal(fer_sync_receive(channel, 3, &message), FER_ETIMEDOUT);
+            looked += looks();
+            system_unwatch();
+            raw_send(peer, frame, FRAME);
+            receive(channel);
+        }
+        assert_int_equal(looked > 0, i == 0);
+        ask_blocking(channel, peer);
+        assert_int_equal(fer_sync_receive(channel, 3, &message), FER_ETIMEDOUT);
+        /* Not a second time for the same answer. */
+        system_watch(NULL);
+        assert_int_equal(fer_sync_receive(channel, 3, &message), FER_ETIMEDOUT);
+        assert_int_equal(fer_sync_receive(channel, 0, &message), FER_ETIMEDOUT);
+        assert_int_equal(looks(), 0);
+        system_unwatch();
+        raw_send(peer, frame, FRAME);
+        receive(channel);
+        fer_channel_unref(channel);
+        raw_close(peer);
+    }
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        HARNESS_TEST(a_loop_looks_once_it_has_learned),
+        HARNESS_TEST(a_running_loop_looks_in_turns),
+        HARNESS_TEST(whatever_comes_ends_a_look),
+        HARNESS_TEST(a_host_lingers_only_for_an_answer),
+        HARNESS_TEST(a_borrowed_loop_looks_by_itself),
+        HARNESS_TEST(a_channel_that_is_told_so_never_looks),
+        HARNESS_TEST(streams_do_not_look),
+        HARNESS_TEST(who_does_not_receive_does_not_look),
+        HARNESS_TEST(who_shares_the_processor_looks_no_more),
+        HARNESS_TEST(a_blocking_channel_looks_before_it_blocks),
+    };
+    return HARNESS_MAIN("system_look", tests, NULL, argc, argv);
+}

@@ -1,5 +1,6 @@
 #include "body.h"
 
+#include "copy.h"
 #include "mem.h"
 #include "status.h"
 
@@ -26,6 +27,13 @@ int fer__body_resize(fer__intake *intake, size_t size) {
     intake->body = body;
     intake->capacity = size;
     return 1;
+}
+
+void fer__body_fill(fer__intake *intake, const uint8_t *from, size_t size) {
+    if (intake->is_given && (intake->memory->flags & FER_BODY_MEMORY_COLD) != 0)
+        fer__copy_cold(intake->body, from, size);
+    else
+        fer__copy(intake->body, from, size);
 }
 
 static fer__given *add_given(fer__batch *batch) {

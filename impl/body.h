@@ -13,6 +13,9 @@ int fer__body_begin(fer__intake *intake, fer__pool *pool, size_t size);
 /** Give it another size. 0 when there is no memory: then it stays as it is. */
 int fer__body_resize(fer__intake *intake, size_t size);
 
+/** Put the first `size` bytes into it. */
+void fer__body_fill(fer__intake *intake, const uint8_t *from, size_t size);
+
 /** It is complete: hand its memory to the batch. FER_ENOMEM: it was released. */
 fer_status fer__body_end(fer__intake *intake, fer__batch *batch);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "body.h"
+#include "copy.h"
 #include "mem.h"
 #include "status.h"
 
@@ -228,7 +229,7 @@ static fer_status begin_body(fer__intake *intake, fer__pool *pool, const uint8_t
         return fer__fail(FER_ENOMEM, "no memory for a message of %u bytes",
                          (unsigned)intake->current.length);
     }
-    fer__copy(intake->body, data, size);
+    fer__body_fill(intake, data, size);
     return FER_OK;
 }
 
@@ -291,7 +292,7 @@ static fer_status take_given(fer__intake *intake, fer__pool *pool, const fer__li
         if (!fer__body_begin(intake, pool, header.length))
             return fer__fail(FER_ENOMEM, "no memory for a message of %u bytes",
                              (unsigned)header.length);
-        fer__copy(intake->body, *at + FER__NATIVE_HEADER, header.length);
+        fer__body_fill(intake, *at + FER__NATIVE_HEADER, header.length);
         *at += FER__NATIVE_HEADER + header.length;
         status = emit_body(intake, batch);
     }

@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 
+#include "copy.h"
 #include "mem.h"
 #include "status.h"
 

@@ -98,20 +98,3 @@ fer_status fer__mem_set_allocator(const fer_allocator *allocator) {
     atomic_fetch_and(&live, ~SWITCHING);
     return FER_OK;
 }
-
-void fer__copy(void *to, const void *from, size_t size) {
-    enum { PAGE = 4096, NEAR = 64, LINE = 64 };
-    uint8_t *at = to;
-    const uint8_t *next = from;
-    size_t apart = ((uintptr_t)to - (uintptr_t)from) % PAGE;
-    if (apart > 0 && apart < NEAR) {
-        /* So few bytes become plain loads and stores; a constant of more may become a string instruction, too. */
-        for (; size > LINE; size -= LINE) {
-            memcpy(at, next, LINE);
-            at += LINE;
-            next += LINE;
-        }
-    }
-    if (size > 0)
-        memcpy(at, next, size);
-}

@@ -26,10 +26,4 @@ size_t fer__mem_live(void);
 /** The work of fer_set_allocator(). */
 fer_status fer__mem_set_allocator(const fer_allocator *allocator);
 
-/**
- * As memcpy(). For much, that takes string instructions, which some processors do ten times slower when the target is
- * a few bytes behind the source in their pages, as a payload behind a header is: then it is copied with plain loads and stores.
- */
-void fer__copy(void *to, const void *from, size_t size);
-
 #endif

@@ -1,5 +1,5 @@
 /* The lane of a send queue: pieces that are filled, and the notes on them. */
-#include "mem.h"
+#include "copy.h"
 #include "sendq_store.h"
 
 /* Have a piece open that has room for so much. */

@@ -51,7 +51,7 @@ fer_status fer_channel_set_body_memory(fer_channel *channel, const fer_body_memo
     FER__TRY(fer__check_channel(channel));
     FER__TRY(FER__REQUIRE(memory != NULL, "memory"));
     FER__TRY(fer__copy_struct(&known, sizeof known, memory, sizeof known));
-    FER__TRY(FER__REQUIRE(known.flags == 0, "flags"));
+    FER__TRY(FER__REQUIRE((known.flags & ~(uint32_t)FER_BODY_MEMORY_COLD) == 0, "flags"));
     FER__TRY(FER__REQUIRE(known.least > 0, "least"));
     FER__TRY(FER__REQUIRE(known.allocate != NULL, "allocate"));
     FER__TRY(FER__REQUIRE(known.resize != NULL, "resize"));

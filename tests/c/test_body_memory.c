@@ -104,12 +104,15 @@ static void send_number(fer_channel *channel, size_t number) {
 static void large_payloads_are_where_they_were_wanted(void **state) {
     (void)state;
     enum { MESSAGES = 160 };
-    for (int is_inline = 0; is_inline < 2; is_inline++) {
+    for (int round = 0; round < 4; round++) {
+        const int is_inline = round % 2;
+        const int is_cold = round / 2;
         fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
         taker to = {0};
-        const fer_body_memory memory = memory_of(&to.memory);
+        fer_body_memory memory = memory_of(&to.memory);
         duo ends;
         options.flags = is_inline ? FER_CHANNEL_INLINE : 0;
+        memory.flags = is_cold ? FER_BODY_MEMORY_COLD : 0;
         duo_open(&ends, &options, &options);
         assert_int_equal(fer_channel_set_body_memory(ends.served, &memory), FER_OK);
         assert_int_equal(fer_channel_receive(ends.served, on_messages, &to, NULL), FER_OK);
@@ -284,7 +287,7 @@ static void what_is_wrong_is_said(void **state) {
     for (int i = 0; i < 7; i++)
         wrong[i] = right;
     wrong[0].struct_size = 4;
-    wrong[1].flags = 1;
+    wrong[1].flags = 2;
     wrong[2].least = 0;
     wrong[3].allocate = NULL;
     wrong[4].resize = NULL;

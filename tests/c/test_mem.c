@@ -213,44 +213,8 @@ static void threads_never_see_half_an_allocator(void **state) {
     harness_install_allocator();
 }
 
-/* A copy of `size` bytes from and to these places of their pages, with nothing before and behind it touched. */
-static void check_copy(uint8_t *to, const uint8_t *from, size_t size) {
-    enum { AROUND = 64 };
-    memset(to - AROUND, 0xee, size + (size_t)2 * AROUND);
-    fer__copy(to, from, size);
-    assert_memory_equal(to, from, size);
-    for (size_t i = 1; i <= AROUND; i++) {
-        assert_int_equal(to[-(ptrdiff_t)i], 0xee);
-        assert_int_equal(to[size + i - 1], 0xee);
-    }
-}
-
-static void copies_are_exact_at_every_distance(void **state) {
-    enum { PAGE = 4096, MOST = 3 * PAGE, NEAR = 66 };
-    static const size_t sizes[] = {0, 1, 63, 64, 65, 127, 128, 129, 1024, 1025, 4095, 4096, 8200};
-    (void)state;
-    uint8_t *from = fer__malloc((size_t)2 * PAGE + MOST);
-    uint8_t *to = fer__malloc((size_t)2 * PAGE + MOST);
-    assert_non_null(from);
-    assert_non_null(to);
-    for (size_t i = 0; i < (size_t)2 * PAGE + MOST; i++)
-        from[i] = (uint8_t)(i * 7 + i / 251);
-    /* The beginnings of pages, so that the distances in them are these. */
-    uint8_t *source = from + PAGE - (uintptr_t)from % PAGE;
-    uint8_t *target = to + PAGE - (uintptr_t)to % PAGE;
-    for (size_t apart = 0; apart <= NEAR; apart++) {
-        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-            check_copy(target + NEAR + apart, source + NEAR, sizes[i]);
-            check_copy(target + NEAR, source + apart, sizes[i]);
-        }
-    }
-    fer__free(from);
-    fer__free(to);
-}
-
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        HARNESS_TEST(copies_are_exact_at_every_distance),
         HARNESS_TEST(all_calls_reach_the_allocator),
         HARNESS_TEST(the_allocator_stays_while_memory_is_live),
         HARNESS_TEST(bad_allocators_are_refused),

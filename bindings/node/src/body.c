@@ -162,6 +162,8 @@ static void release(void *memory, void *user) {
 
 fer_status fer_node_body_use(fer_node_object *object) {
     fer_body_memory memory = FER_BODY_MEMORY_INIT;
+    /* What the collector freed last was written some 32 MiB ago. */
+    memory.flags = FER_BODY_MEMORY_COLD;
     memory.least = LEAST;
     memory.allocate = allocate;
     memory.resize = resize;

@@ -9,6 +9,7 @@
 %ignore fer_message_take_fd;
 /* So are large payloads. */
 %ignore fer_body_memory;
+%ignore FER_BODY_MEMORY_COLD;
 %ignore fer_channel_set_body_memory;
 %ignore fer_message_take_data;
 /* Objects of several kinds are sent one after another: see ferpy_channel_send_many(). */

@@ -31,6 +31,11 @@ typedef struct fer_message {
 /** The most handles that one message carries. */
 enum { FER_MESSAGE_HANDLES_MAX = 64 };
 
+/** What is known about the memory of large payloads: flags of a fer_body_memory. */
+enum {
+    FER_BODY_MEMORY_COLD = 1 /**< it is not in the caches, and is written past them */
+};
+
 /**
  * Where the payloads of large messages go, so that nobody has to copy them again. Copied by
  * fer_channel_set_body_memory().
@@ -41,7 +46,7 @@ enum { FER_MESSAGE_HANDLES_MAX = 64 };
  */
 typedef struct fer_body_memory {
     uint32_t struct_size;                                   /**< sizeof(fer_body_memory) */
-    uint32_t flags;                                         /**< none yet: 0 */
+    uint32_t flags;                                         /**< FER_BODY_MEMORY_COLD, or 0 */
     size_t least;                                           /**< bytes that go there, at least */
     void *(*allocate)(size_t size, void *user);             /**< NULL when there is none */
     void *(*resize)(void *memory, size_t size, void *user); /**< as realloc(3) */

@@ -51,6 +51,14 @@ def is_gone(pid: int) -> bool:
     return False
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a child is not running."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
+
+
 # --- A program that is one -------------------------------------------------------------------------------------
 
 
@@ -329,6 +337,20 @@ async def test_a_child_that_is_killed(how: str, code: int) -> None:
         waiting.channel.recv()
     assert waiting.wait(60) == waiting.returncode == code
     waiting.channel.abort()
+
+
+async def test_a_child_that_exits_as_it_is_killed() -> None:
+    """Whoever sends a signal at that moment does not get the exit code in the place of who waits."""
+    for _ in range(3):
+        child = await ferrule.spawn(
+            *python("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + OBEDIENT)
+        )
+        await child.channel.send(b"exit")
+        while not has_ended(child.pid):
+            child.terminate()
+        child.terminate()
+        assert await child.wait() == 7
+        child.channel.abort()
 
 
 async def test_a_block_that_raises_kills_the_child() -> None:

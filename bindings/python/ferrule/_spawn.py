@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,6 @@ from ._opening import Opening
 from .channel import Channel
 
 if TYPE_CHECKING:
-    import os
     from asyncio.subprocess import Process
 
     from typing_extensions import Unpack
@@ -67,15 +68,14 @@ class Child(_child.AnyChild["Process", Channel]):
 
         Source: ``asyncio.subprocess.Process.kill``.
         """
-        _kill(self._process)
+        _send_signal(self._process, signal.SIGKILL)
 
     def terminate(self) -> None:
         """Send SIGTERM. Does nothing when the child has exited.
 
         Source: ``asyncio.subprocess.Process.terminate``.
         """
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
+        _send_signal(self._process, signal.SIGTERM)
 
     async def __aenter__(self) -> Child:
         return self
@@ -199,15 +199,20 @@ async def _meet(program: Program, process: Process, channel: Channel, patience: 
         await asyncio.wait({opening, ending})
 
 
-def _kill(process: Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+def _send_signal(process: Process, number: int) -> None:
+    """Send a signal to the process if it still runs.
+
+    That of asyncio looks first whether it does, in a way that takes the exit code from whoever waits for it.
+    """
+    with contextlib.suppress(ChildProcessError, ProcessLookupError):
+        if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            os.kill(process.pid, number)
 
 
 async def _reap(process: Process) -> None:
     """Kill the process if it still runs, and wait for its end, also when this is cancelled: it does not take long."""
     if process.returncode is None:
-        _kill(process)
+        _send_signal(process, signal.SIGKILL)
     ending = asyncio.ensure_future(process.wait())
     try:
         await asyncio.shield(ending)

@@ -114,6 +114,23 @@ def test_with_asyncio_at_the_other_end(address: str) -> None:
         assert process.end() == (0, "", "")
 
 
+def test_many_at_once_are_not_too_many() -> None:
+    """A sender that keeps up does not fill the memory of who takes all that is there."""
+    sizes = [300_000, 700_000, 300_000, 48_576, 2_000_000, 1]
+    one, other = sync.pair()
+    sending = threading.Thread(target=one.send_many, args=([bytes(size) for size in sizes],))
+    sending.start()
+    received: list[int] = []
+    while len(received) < len(sizes):
+        took = [len(message) for message in other.recv_many(timeout=60)]
+        assert sum(took[:-1]) < 1 << 20
+        received += took
+    sending.join()
+    assert received == sizes
+    one.abort()
+    other.abort()
+
+
 def test_iteration_ends_at_the_goodbye(pair: tuple[sync.Channel, socket.socket]) -> None:
     channel, raw = pair
     raw.sendall(message(b"one") + message(b"") + message(b"three") + goodbye())

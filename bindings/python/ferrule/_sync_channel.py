@@ -195,7 +195,7 @@ class Channel:
         return _message.hand_out(self._receive(timeout))
 
     def recv_many(self, limit: int | None = None, timeout: float | None = None) -> list[bytes]:
-        """Wait for the next message, and take with it those that are there already.
+        """Wait for the next message, and take with it those that are there already, until they are 1 MiB.
 
         limit: how many at most; None: 4096.
         timeout: in seconds, for the first. Running out of it loses nothing.

@@ -5,7 +5,10 @@
 
 #include "ferpy.h"
 
-enum { BATCH = 32 }; /* messages whose buffers are held at a time */
+enum {
+    BATCH = 32,      /* messages whose buffers are held at a time */
+    ENOUGH = 1 << 20 /* bytes, from which on a list of messages waits for no more */
+};
 
 static int64_t now_ms(void) {
     struct timespec now;
@@ -105,6 +108,7 @@ PyObject *ferpy_sync_send_many(fer_channel *channel, PyObject *messages, long fi
 PyObject *ferpy_sync_receive_many(fer_channel *channel, long limit, long long timeout_ms) {
     fer_message message;
     fer_status status;
+    size_t size = 0;
     PyObject *messages = PyList_New(0);
 
     if (!messages) {
@@ -126,7 +130,9 @@ PyObject *ferpy_sync_receive_many(fer_channel *channel, long limit, long long ti
             return NULL;
         }
         Py_DECREF(object);
-        if (PyList_Size(messages) >= limit) {
+        size += message.size;
+        /* A peer that keeps up would fill any memory. */
+        if (PyList_Size(messages) >= limit || size >= ENOUGH) {
             break;
         }
         /* It does not wait. That none is there, or will come, the next call tells. */

@@ -22,8 +22,8 @@
 #include "os.h"
 
 enum {
-    FER__LANE_CONTROL = 4096,      /**< bytes of the control page */
-    FER__LANE_RING = 8 << 20,      /**< bytes of the ring that this library makes */
+    FER__LANE_CONTROL = 4096, /**< bytes of the control page */
+    FER__LANE_RING = 4 << 20, /**< bytes of the ring that this library makes: two of the largest */
     FER__LANE_RING_MIN = 64 << 10, /**< and takes */
     FER__LANE_RING_MAX = 64 << 20,
     FER__LANE_LEAST = 32 << 10,    /**< fewer bytes go through the socket */

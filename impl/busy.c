@@ -2,24 +2,31 @@
 
 enum { LATE = 2 };
 
-/* How much more evidence is asked for. */
-enum { AFTER_LATE = 2, AFTER_CROWD = 8 };
-
 void fer__busy_init(fer__busy *busy, uint32_t window_ns) {
     busy->asked_ns = 0;
     busy->window_ns = window_ns;
     busy->sent = 0;
+    busy->switches = 0;
     busy->evidence = 0;
     busy->needed = FER__BUSY_EVIDENCE;
     busy->score = 0;
+    busy->judged = 0;
+    busy->counted = 0;
     busy->heard = 0;
 }
 
-static void turn_off(fer__busy *busy, unsigned times) {
-    unsigned needed = busy->needed * times;
-    busy->needed = (uint16_t)(needed < FER__BUSY_MOST_EVIDENCE ? needed : FER__BUSY_MOST_EVIDENCE);
+static void turn_on(fer__busy *busy) {
+    busy->evidence = 0;
+    busy->score = FER__BUSY_SCORE;
+    busy->judged = 0;
+    busy->counted = 0;
+}
+
+static void turn_off(fer__busy *busy) {
     busy->evidence = 0;
     busy->score = 0;
+    if (busy->needed < FER__BUSY_MOST_EVIDENCE)
+        busy->needed = (uint16_t)(busy->needed * 2u);
 }
 
 static void note_sleeper(fer__busy *busy, int64_t ns) {
@@ -28,26 +35,18 @@ static void note_sleeper(fer__busy *busy, int64_t ns) {
         return;
     }
     busy->evidence++;
-    if (busy->evidence < busy->needed)
-        return;
-    busy->evidence = 0;
-    busy->score = FER__BUSY_SCORE;
+    if (busy->evidence == busy->needed)
+        turn_on(busy);
 }
 
 static void note_looker(fer__busy *busy, int64_t ns) {
-    if (ns > busy->window_ns) {
-        if (busy->score > LATE)
-            busy->score -= LATE;
-        else
-            turn_off(busy, AFTER_LATE);
-        return;
-    }
-    if (busy->score < FER__BUSY_MOST_SCORE)
-        busy->score++;
-    if (busy->evidence < FER__BUSY_PROVEN)
-        busy->evidence++;
-    if (busy->evidence == FER__BUSY_PROVEN)
-        busy->needed = FER__BUSY_EVIDENCE;
+    busy->judged = (uint8_t)((busy->judged + 1) % FER__BUSY_JUDGED);
+    if (ns <= busy->window_ns)
+        busy->score = (uint8_t)(busy->score + (busy->score < FER__BUSY_MOST_SCORE));
+    else if (busy->score > LATE)
+        busy->score = (uint8_t)(busy->score - LATE);
+    else
+        turn_off(busy);
 }
 
 void fer__busy_answered(fer__busy *busy, int64_t ns) {
@@ -57,12 +56,24 @@ void fer__busy_answered(fer__busy *busy, int64_t ns) {
         note_sleeper(busy, ns);
 }
 
+void fer__busy_judge(fer__busy *busy, uint32_t switches) {
+    uint32_t since = switches - busy->switches;
+    int is_first = !busy->counted;
+    busy->counted = 1;
+    busy->switches = switches;
+    if (is_first)
+        return;
+    if (since > FER__BUSY_SWITCHES) {
+        turn_off(busy);
+        return;
+    }
+    if (busy->evidence < FER__BUSY_PROVEN)
+        busy->evidence++;
+    if (busy->evidence == FER__BUSY_PROVEN)
+        busy->needed = FER__BUSY_EVIDENCE;
+}
+
 void fer__busy_spoiled(fer__busy *busy) {
     if (!fer__busy_is_on(busy))
         busy->evidence = 0;
-}
-
-void fer__busy_crowded(fer__busy *busy) {
-    if (fer__busy_is_on(busy))
-        turn_off(busy, AFTER_CROWD);
 }

@@ -6,8 +6,10 @@
  * times that it is given. look.h does the looking.
  *
  * What counts are exchanges: little was heard, little was sent, and then little is heard again. The time between
- * the two latter is that of an answer. Answers that come soon, several in a row, turn looking on; when too many are
- * late, that turns it off, and then more are asked for than before. A stream in one direction has no answers.
+ * the two latter is that of an answer. Answers that come soon, several in a row, turn looking on. When too many are
+ * late, or who looks is interrupted again and again, that turns it off, and then more evidence is asked for than before.
+ * So it does where both sides share a processor, on which who looks only keeps the other from answering. A stream in one
+ * direction has no answers.
  */
 #ifndef FER_IMPL_BUSY_H
 #define FER_IMPL_BUSY_H
@@ -19,19 +21,25 @@ enum {
     FER__BUSY_BYTES = 16384, /**< and so many bytes an answer */
     FER__BUSY_SOON = 3,      /**< windows: who does not sleep might be answered within one */
     FER__BUSY_EVIDENCE = 8,  /**< answers in a row that turn it on, at first */
-    FER__BUSY_MOST_EVIDENCE = 32768, /**< and after it was in vain again and again */
+    FER__BUSY_MOST_EVIDENCE = 16384, /**< and after it was in vain again and again */
     FER__BUSY_SCORE = 16, /**< what it begins with: an answer in time adds 1, a late one takes 2 */
     FER__BUSY_MOST_SCORE = 32,
-    FER__BUSY_PROVEN = 1024 /**< answers in time that make up for all that was in vain before */
+    FER__BUSY_JUDGED =
+        64, /**< answers after which it is asked how often others had the processor */
+    FER__BUSY_SWITCHES = 16, /**< so often at most */
+    FER__BUSY_PROVEN = 16    /**< times that this went well, which make up for all before */
 };
 
 typedef struct fer__busy {
     int64_t asked_ns;   /**< when a question was sent that has no answer yet; 0: none was */
     uint32_t window_ns; /**< how long after that to look; 0: never */
-    uint32_t sent;      /**< the channel's count of messages sent by then, its lower bits */
-    uint16_t evidence;  /**< off: answers in a row that came soon. On: answers in time */
+    uint32_t sent;      /**< the channel's count of messages at the question, its lower bits */
+    uint32_t switches;  /**< what it was judged by last */
+    uint16_t evidence;  /**< off: answers in a row that came soon. On: times that it went well */
     uint16_t needed;    /**< the evidence that turns it on */
     uint8_t score;      /**< above 0 while it is on */
+    uint8_t judged;     /**< answers since it was judged */
+    uint8_t counted;    /**< `switches` is known since it was turned on */
     uint8_t heard;      /**< little came, and nothing was sent since */
 } fer__busy;
 
@@ -45,10 +53,15 @@ static inline int fer__busy_is_on(const fer__busy *busy) {
 /** An answer took so long. */
 void fer__busy_answered(fer__busy *busy, int64_t ns);
 
+/** Whether it is time to judge it. */
+static inline int fer__busy_is_due(const fer__busy *busy) {
+    return fer__busy_is_on(busy) && busy->judged == 0;
+}
+
+/** Judge it by how often others have taken this thread's processor so far, in all. */
+void fer__busy_judge(fer__busy *busy, uint32_t switches);
+
 /** Something else came than an answer. */
 void fer__busy_spoiled(fer__busy *busy);
-
-/** While it was looked for an answer, somebody else had the processor. */
-void fer__busy_crowded(fer__busy *busy);
 
 #endif

@@ -1,10 +1,12 @@
 #include "look.h"
 
-enum { CROWDED_NS = 500000 }; /* who yields, and is back only then, shares the processor */
-
 /* Whether too much was sent since for a question. */
 static int is_stream(const fer_channel *channel) {
     return (uint32_t)channel->messages_out - channel->answers.sent > FER__BUSY_MESSAGES;
+}
+
+static int may_look(const fer_channel *channel, int64_t until_ns) {
+    return !is_stream(channel) && fer__os_now_ns() < until_ns;
 }
 
 void fer__look_ask(fer_channel *channel) {
@@ -26,10 +28,13 @@ void fer__look_heard(fer_channel *channel, int little) {
     answers->heard = little != 0;
     if (answers->asked_ns == 0)
         return;
-    if (little && !is_stream(channel))
+    if (little && !is_stream(channel)) {
         fer__busy_answered(answers, fer__os_now_ns() - answers->asked_ns);
-    else
+        if (fer__busy_is_due(answers))
+            fer__busy_judge(answers, fer__os_switches());
+    } else {
         fer__busy_spoiled(answers);
+    }
     answers->asked_ns = 0;
     fer__look_forget(channel);
 }
@@ -38,18 +43,6 @@ void fer__look_forget(fer_channel *channel) {
     fer__look *look = &channel->object.loop->look;
     if (look->channel == channel)
         look->channel = NULL;
-}
-
-/* Between two looks: whether there is to be another one. */
-static int look_again(fer_channel *channel, int64_t until_ns) {
-    int64_t before = fer__os_now_ns();
-    if (before >= until_ns)
-        return 0;
-    fer__os_yield();
-    if (fer__os_now_ns() - before < CROWDED_NS)
-        return 1;
-    fer__busy_crowded(&channel->answers);
-    return 0;
 }
 
 static void on_look(uv_idle_t *idle) {
@@ -61,8 +54,7 @@ void fer__look_turn(fer_loop *loop) {
     /* Who called for a single turn decides about waiting. */
     if (loop->stepping)
         return;
-    if (look->channel != NULL &&
-        (is_stream(look->channel) || (look->active && !look_again(look->channel, look->until_ns))))
+    if (look->channel != NULL && !may_look(look->channel, look->until_ns))
         look->channel = NULL;
     if (look->active == (look->channel != NULL))
         return;
@@ -73,22 +65,15 @@ void fer__look_turn(fer_loop *loop) {
         uv_idle_stop(&loop->looking);
 }
 
-/* The first look lets nobody else run. */
-static int may_look(const fer_channel *channel, int64_t until_ns) {
-    return !is_stream(channel) && fer__os_now_ns() < until_ns;
-}
-
 int fer__look_linger(fer_loop *loop) {
     fer__wait wait = {uv_backend_fd(loop->uv), FER__WAIT_READ, 0};
     fer_channel *channel = loop->look.channel;
     /* Its descriptor does not speak for all that there is to do. */
     if (channel == NULL || loop->unpolled || !fer__link_alone(&loop->ready))
         return 0;
-    if (may_look(channel, loop->look.until_ns)) {
-        do {
-            if (fer__os_wait(&wait, 1, 0) == FER_OK)
-                return 1;
-        } while (look_again(channel, loop->look.until_ns));
+    while (may_look(channel, loop->look.until_ns)) {
+        if (fer__os_wait(&wait, 1, 0) == FER_OK)
+            return 1;
     }
     loop->look.channel = NULL;
     return 0;
@@ -98,12 +83,10 @@ fer_status fer__look_read(fer_channel *channel) {
     const fer__busy *answers = &channel->answers;
     const fer__batch *batch = &channel->object.loop->batch;
     int64_t until_ns = answers->asked_ns + answers->window_ns;
-    fer_status status;
-    if (answers->asked_ns == 0 || !fer__busy_is_on(answers) || channel->out.queued > 0 ||
-        !may_look(channel, until_ns))
+    fer_status status = FER_EAGAIN;
+    if (answers->asked_ns == 0 || !fer__busy_is_on(answers) || channel->out.queued > 0)
         return FER_EAGAIN;
-    do {
+    while (status == FER_EAGAIN && batch->count == 0 && may_look(channel, until_ns))
         status = fer__channel_read(channel, 0);
-    } while (status == FER_EAGAIN && batch->count == 0 && look_again(channel, until_ns));
     return status;
 }

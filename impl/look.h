@@ -2,8 +2,10 @@
  * Looking for an answer before going to sleep, where busy.h says that it pays.
  *
  * A loop looks once a turn: its turns do not wait meanwhile, so whatever else is on it is served as ever. Who embeds
- * a loop, or has none, looks in one call, which ends as soon as there is something. Between two looks others may have
- * the processor. When they take it for long, the channel looks no more until there is much new evidence.
+ * a loop, or has none, looks in one call, which ends as soon as there is something.
+ *
+ * The processor is not offered to others in between: who needs it gets its share of it from the kernel, while
+ * sched_yield(2) gives it away for milliseconds, in which many answers come.
  */
 #ifndef FER_IMPL_LOOK_H
 #define FER_IMPL_LOOK_H

@@ -183,6 +183,9 @@ int64_t fer__os_now(void);
 /** The same clock in nanoseconds. */
 int64_t fer__os_now_ns(void);
 
+/** How often this thread had to leave the processor to others, as far as the system tells; its lower bits. */
+uint32_t fer__os_switches(void);
+
 /** Let another thread or process run, if one waits for this processor. */
 void fer__os_yield(void);
 

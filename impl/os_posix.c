@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -342,6 +343,16 @@ int64_t fer__os_now_ns(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+uint32_t fer__os_switches(void) {
+    struct rusage usage;
+#ifdef RUSAGE_THREAD
+    int failed = getrusage(RUSAGE_THREAD, &usage);
+#else
+    int failed = getrusage(RUSAGE_SELF, &usage);
+#endif
+    return failed ? 0 : (uint32_t)usage.ru_nivcsw;
 }
 
 void fer__os_yield(void) {

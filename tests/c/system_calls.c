@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -261,14 +260,6 @@ WRAPPED(int, memfd_create, (const char *name, unsigned flags)) {
 
 WRAPPED(void *, mmap, (void *at, size_t size, int protection, int flags, int fd, off_t offset)) {
     return fails(CALL_mmap) ? MAP_FAILED : __real_mmap(at, size, protection, flags, fd, offset);
-}
-
-/* A fault does not make this fail: somebody else takes the processor for a while. */
-WRAPPED(int, sched_yield, (void)) {
-    const struct timespec while_away = {0, 2000000};
-    if (is_hit(CALL_sched_yield))
-        nanosleep(&while_away, NULL);
-    return __real_sched_yield();
 }
 
 WRAPPED(int, clock_gettime, (clockid_t clock, struct timespec *now)) {

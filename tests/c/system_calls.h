@@ -34,7 +34,6 @@
     X(recv)             \
     X(memfd_create)     \
     X(mmap)             \
-    X(sched_yield)      \
     X(clock_gettime)    \
     X(uv_loop_init)     \
     X(uv_mutex_init)    \

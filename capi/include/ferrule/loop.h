@@ -194,8 +194,8 @@ FER_API fer_status fer_loop_timeout(const fer_loop *loop, int64_t *timeout_ms);
  *
  * For hosts, after the last step and before they wait. A channel to which answers come soon, one after the other, has
  * its loop look for the next one: see `busy_poll_us` of fer_channel_options. Otherwise this returns at once. It never
- * takes longer than that time, gives the processor to others while it looks, and ends as soon as there is anything to
- * do on the loop; what the host has to do besides waits so long.
+ * takes longer than that time, and ends as soon as there is anything to do on the loop; what the host has to do besides
+ * waits so long.
  *
  * @param loop        a loop made by fer_loop_new().
  * @param[out] ready  receives 1 when there is something: call fer_loop_step() with 0; else 0: wait.

@@ -213,6 +213,7 @@ fer_status fer__channel_send(fer_channel *channel, const fer_bytes *parts, size_
 /** As fer_channel_send_many(). */
 fer_status fer__channel_send_many(fer_channel *channel, const fer_bytes *messages, size_t count,
                                   size_t *accepted);
+void fer__channel_cork(fer_channel *channel);
 void fer__channel_uncork(fer_channel *channel);
 
 /** Write what waits. Failing is noted in the channel. */

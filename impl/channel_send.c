@@ -98,6 +98,11 @@ static fer_status can_pass(const fer_channel *channel, size_t count) {
     return FER_OK;
 }
 
+/* A blocking call of one message, after which there may be none for long. */
+static int is_single(const fer_channel *channel) {
+    return channel->blocking != NULL && !channel->corked;
+}
+
 static int is_first(const fer_channel *channel) {
     return fer__sendq_is_empty(&channel->out) && channel->turn != channel->object.loop->turn &&
            !channel->corked;
@@ -109,7 +114,7 @@ static int is_now(const fer_channel *channel, size_t size) {
         return 0;
     if (is_first(channel))
         return 1;
-    return fer__sendq_waiting(&channel->out) + size >= FER__FLUSH_AT || channel->blocking != NULL;
+    return fer__sendq_waiting(&channel->out) + size >= FER__FLUSH_AT || is_single(channel);
 }
 
 /* Let small messages follow without much ado, as long as they stay below the marks. */
@@ -117,7 +122,7 @@ static void open_room(fer_channel *channel) {
     uint64_t most =
         channel->high_water < channel->hard_cap ? channel->high_water : channel->hard_cap;
     uint64_t waiting = weight(channel);
-    if (channel->blocking == NULL && channel->broken == FER_OK && waiting < most)
+    if (!is_single(channel) && channel->broken == FER_OK && waiting < most)
         fer__sendq_open(&channel->out, (size_t)(most - waiting - 1));
 }
 
@@ -170,7 +175,7 @@ static int is_busy(fer_channel *channel, size_t size, int now) {
         channel->turn_bytes = channel->bytes_out;
         return size >= FER__LANE_LEAST;
     }
-    if (channel->blocking != NULL)
+    if (is_single(channel))
         return size >= FER__LANE_LEAST;
     return channel->busy || channel->bytes_out - channel->turn_bytes + size >= FER__LANE_LEAST;
 }
@@ -328,6 +333,15 @@ fer_status fer__channel_send_many(fer_channel *channel, const fer_bytes *message
     }
     *accepted = count;
     return FER_OK;
+}
+
+void fer__channel_cork(fer_channel *channel) {
+    channel->corked = 1;
+    if (channel->blocking == NULL)
+        return;
+    /* What a loop's turn is to others. */
+    channel->busy = channel->bytes_out - channel->turn_bytes >= FER__LANE_LEAST;
+    channel->turn_bytes = channel->bytes_out;
 }
 
 void fer__channel_uncork(fer_channel *channel) {

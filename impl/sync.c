@@ -182,17 +182,20 @@ static void on_sent(fer_channel *channel, fer_status status, void *user) {
     (void)user;
 }
 
+/* What an earlier call has left goes first. */
+static fer_status clear_way(fer_channel *channel, int64_t limit) {
+    fer_status status = channel->out.queued > 0 ? flush(channel, limit) : FER_OK;
+    if (status == FER_ETIMEDOUT || status == FER_EINTR)
+        return fer__fail(FER_EAGAIN, "an earlier message is still on its way");
+    return status;
+}
+
 fer_status fer__sync_send(fer_channel *channel, const fer_bytes *parts, size_t count,
                           const fer__fd *fds, size_t fd_count, int64_t timeout_ms) {
     int64_t limit = fer__deadline_after(timeout_ms);
-    fer_status status;
-    if (channel->out.queued > 0) {
-        status = flush(channel, limit);
-        if (status == FER_ETIMEDOUT || status == FER_EINTR)
-            return fer__fail(FER_EAGAIN, "an earlier message is still on its way");
-        if (status != FER_OK)
-            return status;
-    }
+    fer_status status = clear_way(channel, limit);
+    if (status != FER_OK)
+        return status;
     /* The completion makes the queue refer to the bytes instead of copying them. */
     status = fer__channel_send(channel, parts, count, fds, fd_count, on_sent, NULL);
     if (status != FER_OK)
@@ -200,6 +203,55 @@ fer_status fer__sync_send(fer_channel *channel, const fer_bytes *parts, size_t c
     status = flush(channel, limit);
     if (channel->out.queued > 0)
         return keep_rest(channel, status);
+    return status;
+}
+
+/* Gather small messages until one is refused or enough wait, and write them. */
+static fer_status send_small(fer_channel *channel, const fer_bytes *messages, size_t count,
+                             int64_t limit, size_t *accepted) {
+    fer__detail detail;
+    fer_status status;
+    fer_status refused;
+    fer__channel_cork(channel);
+    refused = fer__channel_send_many(channel, messages, count, accepted);
+    channel->corked = 0;
+    fer__detail_keep(&detail);
+    status = flush(channel, limit);
+    if (status != FER_OK || refused == FER_OK)
+        return status;
+    /* There is room again. */
+    if (refused == FER_EAGAIN && *accepted > 0)
+        return FER_OK;
+    return fer__fail_kept(refused, &detail);
+}
+
+/* One that is not small, without a copy. */
+static fer_status send_large(fer_channel *channel, const fer_bytes *message, int64_t limit,
+                             size_t *accepted) {
+    fer_status status = fer__sync_send(channel, message, 1, NULL, 0, time_left(limit));
+    *accepted = status == FER_OK || status == FER_ETIMEDOUT || status == FER_EINTR;
+    return status;
+}
+
+static size_t count_small(const fer_channel *channel, const fer_bytes *messages, size_t count) {
+    size_t n = 0;
+    while (n < count && messages[n].size <= channel->small)
+        n++;
+    return n;
+}
+
+fer_status fer__sync_send_many(fer_channel *channel, const fer_bytes *messages, size_t count,
+                               int64_t timeout_ms, size_t *accepted) {
+    int64_t limit = fer__deadline_after(timeout_ms);
+    fer_status status = clear_way(channel, limit);
+    while (status == FER_OK && *accepted < count) {
+        const fer_bytes *next = messages + *accepted;
+        size_t small = count_small(channel, next, count - *accepted);
+        size_t went = 0;
+        status = small > 0 ? send_small(channel, next, small, limit, &went)
+                           : send_large(channel, next, limit, &went);
+        *accepted += went;
+    }
     return status;
 }
 

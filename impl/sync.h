@@ -11,6 +11,8 @@ fer_status fer__sync_connect(const char *address, const fer_channel_options *opt
                              int64_t timeout_ms, fer_channel **out);
 fer_status fer__sync_send(fer_channel *channel, const fer_bytes *parts, size_t count,
                           const fer__fd *fds, size_t fd_count, int64_t timeout_ms);
+fer_status fer__sync_send_many(fer_channel *channel, const fer_bytes *messages, size_t count,
+                               int64_t timeout_ms, size_t *accepted);
 fer_status fer__sync_flush(fer_channel *channel, int64_t timeout_ms);
 fer_status fer__sync_receive(fer_channel *channel, int64_t timeout_ms, fer_message *message);
 fer_status fer__sync_close(fer_channel *channel, int64_t timeout_ms);

@@ -97,15 +97,10 @@ fer_status fer_channel_send(fer_channel *channel, const fer_bytes *parts, size_t
 
 fer_status fer_channel_send_many(fer_channel *channel, const fer_bytes *messages, size_t count,
                                  size_t *accepted) {
-    size_t i;
     FER__TRY(FER__REQUIRE(accepted != NULL, "accepted"));
     *accepted = 0;
     FER__TRY(fer__check_channel_on_loop(channel));
-    FER__TRY(FER__REQUIRE(messages != NULL || count == 0, "messages"));
-    for (i = 0; i < count; i++) {
-        if (messages[i].data == NULL && messages[i].size != 0)
-            return fer__fail(FER_EINVAL, "message %zu has a size and no data", i);
-    }
+    FER__TRY(fer__check_messages(messages, count));
     return fer__channel_send_many(channel, messages, count, accepted);
 }
 
@@ -120,7 +115,7 @@ fer_status fer_channel_send_fds(fer_channel *channel, const fer_bytes *parts, si
 
 fer_status fer_channel_cork(fer_channel *channel) {
     FER__TRY(fer__check_channel_on_loop(channel));
-    channel->corked = 1;
+    fer__channel_cork(channel);
     return FER_OK;
 }
 

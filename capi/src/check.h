@@ -123,6 +123,17 @@ static inline fer_status fer__check_parts(const fer_bytes *parts, size_t count) 
     return FER_OK;
 }
 
+/** An array of messages of one piece each. */
+static inline fer_status fer__check_messages(const fer_bytes *messages, size_t count) {
+    size_t i;
+    FER__TRY(FER__REQUIRE(messages != NULL || count == 0, "messages"));
+    for (i = 0; i < count; i++) {
+        if (messages[i].data == NULL && messages[i].size != 0)
+            return fer__fail(FER_EINVAL, "message %zu has a size and no data", i);
+    }
+    return FER_OK;
+}
+
 /**
  * Copy a structure of the caller, whatever its version: what it does not have is 0, and what this library
  * does not know must be 0. `least` is the size of the first version.

@@ -40,6 +40,18 @@ fer_status fer_sync_send(fer_channel *channel, const fer_bytes *parts, size_t co
     return status;
 }
 
+fer_status fer_sync_send_many(fer_channel *channel, const fer_bytes *messages, size_t count,
+                              int64_t timeout_ms, size_t *accepted) {
+    fer_status status;
+    FER__TRY(FER__REQUIRE(accepted != NULL, "accepted"));
+    *accepted = 0;
+    FER__TRY(fer__check_messages(messages, count));
+    FER__TRY(begin(channel));
+    status = fer__sync_send_many(channel, messages, count, timeout_ms, accepted);
+    fer__leave(channel->blocking);
+    return status;
+}
+
 fer_status fer_sync_send_fds(fer_channel *channel, const fer_bytes *parts, size_t count,
                              const fer_fd *fds, size_t fd_count, int64_t timeout_ms) {
     fer__fd known[FER_MESSAGE_HANDLES_MAX];

@@ -357,6 +357,11 @@ static fer_status sync_send(objects *o) {
     return fer_sync_send(o->blocking, &text, 1, 0);
 }
 
+static fer_status sync_send_many(objects *o) {
+    size_t accepted = 2;
+    return fer_sync_send_many(o->blocking, &text, 1, 0, &accepted);
+}
+
 static fer_status sync_send_fds(objects *o) {
     return fer_sync_send_fds(o->blocking, &text, 1, input, 1, 0);
 }
@@ -450,6 +455,7 @@ const call calls[] = {
     {"fer_server_on_allow", CALL_SERVER, REGISTERS | EVEN, on_allow},
     {"fer_sync_send", CALL_BLOCKING, ANY, sync_send},
     {"fer_sync_send_fds", CALL_BLOCKING, ANY, sync_send_fds},
+    {"fer_sync_send_many", CALL_BLOCKING, ANY, sync_send_many},
     {"fer_sync_flush", CALL_BLOCKING, ANY, sync_flush},
     {"fer_sync_receive", CALL_BLOCKING, ANY, sync_receive},
     {"fer_sync_fileno", CALL_BLOCKING, ANY, sync_fileno},

@@ -4,29 +4,9 @@
 
 #include "fixture.h"
 #include "impl/channel.h"
+#include "stock.h"
 
-enum { KIB = 1024, MARK = 16 * KIB, SMALL = 64, FRAME = SMALL + 8, MANY = 1000 };
-
-/* Messages in one piece of memory, each of its own size and filling. */
-typedef struct stock {
-    uint8_t *memory;
-    fer_bytes messages[MANY];
-} stock;
-
-static void stock_make(stock *of, const size_t *sizes, size_t kinds) {
-    size_t at = 0;
-    for (size_t i = 0; i < MANY; i++)
-        at += sizes[i % kinds];
-    of->memory = malloc(at);
-    assert_non_null(of->memory);
-    at = 0;
-    for (size_t i = 0; i < MANY; i++) {
-        const size_t size = sizes[i % kinds];
-        fill(of->memory + at, size, (unsigned)i);
-        of->messages[i] = (fer_bytes){of->memory + at, size};
-        at += size;
-    }
-}
+enum { KIB = 1024, MARK = 16 * KIB, SMALL = 64, FRAME = SMALL + 8, MANY = STOCK };
 
 static void stock_of_small(stock *of) {
     const size_t size = SMALL;

@@ -200,6 +200,26 @@ static void blocking_calls_are_one_call_each(void **state) {
     raw_close(raw);
 }
 
+static void blocking_messages_by_one_call_leave_together(void **state) {
+    (void)state;
+    enum { MESSAGES = 600 };
+    fer_channel *channel = NULL;
+    fer_bytes messages[MESSAGES];
+    size_t accepted = 0;
+    int raw = sync_and_raw(&channel, NULL);
+    for (int i = 0; i < MESSAGES; i++)
+        messages[i] = (fer_bytes){data, sizeof data};
+    system_watch(NULL);
+    assert_int_equal(fer_sync_send_many(channel, messages, MESSAGES, -1, &accepted), FER_OK);
+    assert_int_equal(system_count(CALL_sendmsg), 1);
+    assert_int_equal(system_count(CALL_poll), 0);
+    system_unwatch();
+    assert_int_equal(accepted, MESSAGES);
+    receive_exactly(raw, (size_t)MESSAGES * FRAME);
+    fer_channel_unref(channel);
+    raw_close(raw);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(a_message_on_an_idle_channel_is_one_write),
@@ -209,6 +229,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(many_messages_are_one_read_and_one_call),
         HARNESS_TEST(a_goodbye_leaves_with_what_is_before_it),
         HARNESS_TEST(blocking_calls_are_one_call_each),
+        HARNESS_TEST(blocking_messages_by_one_call_leave_together),
     };
     return HARNESS_MAIN("system_calls", tests, NULL, argc, argv);
 }

@@ -6,7 +6,7 @@
 #include "ferpy.h"
 
 enum {
-    BATCH = 32,      /* messages whose buffers are held at a time */
+    BATCH = 256,     /* messages whose buffers are held at a time */
     ENOUGH = 1 << 20 /* bytes, from which on a list of messages waits for no more */
 };
 
@@ -57,20 +57,37 @@ static Py_ssize_t hold_some(ferpy_parts *held, PyObject *messages, Py_ssize_t fi
     return taken;
 }
 
+/* Those from `held` on that are of one piece: they are sent by one call of the library. */
+static size_t gather(const ferpy_parts *held, Py_ssize_t count, fer_bytes *messages) {
+    static const fer_bytes empty = {NULL, 0};
+    size_t n = 0;
+
+    while ((Py_ssize_t)n < count && held[n].count <= 1) {
+        messages[n] = held[n].count == 1 ? held[n].bytes[0] : empty;
+        n++;
+    }
+    return n;
+}
+
 /* Send until one is not sent as a whole. How many were accepted. */
 static Py_ssize_t send_some(fer_channel *channel, const ferpy_parts *held, Py_ssize_t count,
                             int64_t timeout_ms, fer_status *status) {
     int64_t limit = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+    fer_bytes messages[BATCH];
     Py_ssize_t sent = 0;
 
-    while (sent < count) {
-        *status = fer_sync_send(channel, held[sent].bytes, held[sent].count, left(limit));
-        if (*status == FER_OK || *status == FER_EINTR || *status == FER_ETIMEDOUT) {
-            sent++;
+    while (sent < count && *status == FER_OK) {
+        const ferpy_parts *next = held + sent;
+        size_t many = gather(next, count - sent, messages);
+        size_t accepted = 0;
+        if (many > 0) {
+            *status = fer_sync_send_many(channel, messages, many, left(limit), &accepted);
+        } else {
+            *status = fer_sync_send(channel, next->bytes, next->count, left(limit));
+            accepted =
+                *status == FER_OK || *status == FER_EINTR || *status == FER_ETIMEDOUT ? 1 : 0;
         }
-        if (*status != FER_OK) {
-            break;
-        }
+        sent += (Py_ssize_t)accepted;
     }
     return sent;
 }

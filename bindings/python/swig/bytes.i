@@ -14,6 +14,7 @@
 %ignore fer_message_take_data;
 /* Objects of several kinds are sent one after another: see ferpy_channel_send_many(). */
 %ignore fer_channel_send_many;
+%ignore fer_sync_send_many;
 
 %typemap(in) (const fer_bytes *parts, size_t count) (ferpy_parts held = FERPY_PARTS_INIT) {
     if (ferpy_parts_hold(&held, $input) < 0) {

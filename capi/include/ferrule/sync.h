@@ -61,6 +61,28 @@ FER_API fer_status fer_sync_send(fer_channel *channel, const fer_bytes *parts, s
                                  int64_t timeout_ms);
 
 /**
+ * Send messages one after another, and wait until the kernel has them. Many small ones leave together: this costs
+ * less than as many calls.
+ *
+ * @param channel        a blocking channel.
+ * @param messages       the payloads, of one piece each.
+ * @param count          how many.
+ * @param timeout_ms     limit, for all of them.
+ * @param[out] accepted  receives how many were accepted: the first ones.
+ * Ownership: the bytes stay the caller's; when it must return early, the rest is copied.
+ * Thread: any, one at a time.
+ * Callbacks: may be called from any callback, which then waits.
+ * @return FER_OK: the kernel has all. FER_EAGAIN: an earlier message is still on its way, and none was accepted.
+ *         FER_ETIMEDOUT or FER_EINTR: what of the accepted ones the kernel does not have goes with
+ *         fer_sync_flush() or any later call; do not send them again. FER_EPIPE or FER_ECONNRESET: nobody knows which
+ *         of the accepted ones arrived. Otherwise as fer_sync_send(), about the first message that was not
+ *         accepted; FER_EINVAL for bytes that are NULL, with none accepted.
+ * Seed: none.
+ */
+FER_API fer_status fer_sync_send_many(fer_channel *channel, const fer_bytes *messages, size_t count,
+                                      int64_t timeout_ms, size_t *accepted);
+
+/**
  * As fer_sync_send(), and pass descriptors with the message.
  *
  * @param channel     a blocking channel.

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Union
 
 import pytest
 from command import listening, run
@@ -20,7 +20,7 @@ def fields(output: bytes) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in output.decode().splitlines())
 
 
-def address_of(complaints: bytes) -> str:
+def address_of(complaints: Union[bytes, bytearray]) -> str:
     return complaints.decode().splitlines()[0].split(" at ", 1)[1]
 
 

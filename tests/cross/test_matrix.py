@@ -8,6 +8,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Start
@@ -104,7 +105,9 @@ def matrix(tables: list[str]) -> Iterator[Matrix]:
     tables.append("\n".join(lines) + "\n")
 
 
-def converse(echoes: Echoes, client: list[str], server: str, way: tuple[str, str], sizes: str) -> dict:
+def converse(
+    echoes: Echoes, client: list[str], server: str, way: tuple[str, str], sizes: str
+) -> dict[str, Any]:
     """What a client makes of a conversation with a server that sends everything back."""
     transport, wire = way
     command = [*client, "connect", echoes.at(server, transport, wire), "ping", sizes, "--wire", wire]

@@ -19,7 +19,7 @@ from harness import HERE, LONG, PEERS, Program, wait_until
 sys.path.insert(0, str(HERE / "peers"))
 
 from common import make_handle, tells  # noqa: E402
-from stranger_wire import Channel, Socket  # noqa: E402
+from stranger_wire import Channel, Fifos, Socket  # noqa: E402
 
 LANGUAGES = sorted(PEERS)
 MIB = 1 << 20
@@ -49,7 +49,7 @@ class Stream:
             self.size += len(data)
         channel.outgoing.clear()
 
-    def send(self, stream: Socket, begin: int, end: int) -> None:
+    def send(self, stream: "Socket | Fifos", begin: int, end: int) -> None:
         """A part of it, with what rides on it."""
         for at, data, descriptors in self.pieces:
             first, last = max(begin, at), min(end, at + len(data))

@@ -36,7 +36,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     names = inspect.signature(pyfuncitem.obj).parameters
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    run_on(pyfuncitem.callspec.params["host"], pyfuncitem.obj, arguments)
+    run_on(str(pyfuncitem.callspec.params["host"]), pyfuncitem.obj, arguments)
     return True
 
 

@@ -41,7 +41,7 @@ class Inbox:
     """Reads a stream: the bytes that came, and the name of the status at the end."""
 
     def __init__(self, stream: ferrule.Stream) -> None:
-        self.data = bytearray()
+        self.data = b""
         self.end: str | None = None
         stream.start_read(self._on_read)
 
@@ -56,7 +56,7 @@ class Catcher:
     """Reads a pipe with ipc, and takes the handles that come, unless it is told to leave them."""
 
     def __init__(self, pipe: ferrule.Pipe, take: bool = True) -> None:
-        self.data = bytearray()
+        self.data = b""
         self.kinds: list[int] = []
         self.handles: list[Any] = []
         self.end: str | None = None
@@ -149,7 +149,7 @@ def connected_tcp(loop: ferrule.Loop) -> tuple[ferrule.TCP, ferrule.TCP]:
     return client, served
 
 
-def served_is_new(served: ferrule.Handle) -> bool:
+def served_is_new(served: ferrule.IOHandle) -> bool:
     """Whether nothing was accepted into a handle yet."""
     try:
         served.fileno()

@@ -106,7 +106,8 @@ def raw_listener(address: str) -> Iterator[socket.socket]:
 
 def unread(raw: socket.socket) -> int:
     """How many bytes of what was sent the other side has not read yet."""
-    return struct.unpack("i", fcntl.ioctl(raw, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+    (count,) = struct.unpack("i", fcntl.ioctl(raw, termios.TIOCOUTQ, b"\0\0\0\0"))
+    return int(count)
 
 
 async def is_read(raw: socket.socket) -> None:

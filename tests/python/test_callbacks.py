@@ -271,10 +271,10 @@ def test_everything_may_be_closed_in_each(stage: Stage, trigger: Any) -> None:
     def cb(*arguments: Any) -> None:
         keep(arguments)
         for number, handle in enumerate((stage.pipe, stage.listener)):
-            c.fer_handle_close(handle, lambda number=number: closed.append(f"handle {number}"))
+            c.fer_handle_close(handle, lambda number=number: closed.append(f"handle {number}"))  # type: ignore[misc]
         for number, channel in enumerate((stage.channel, stage.server_channel)):
             c.fer_channel_abort(channel)
-            c.fer_channel_close(channel, lambda status, number=number: closed.append(f"channel {number}"))
+            c.fer_channel_close(channel, lambda status, number=number: closed.append(f"channel {number}"))  # type: ignore[misc]
         c.fer_server_close(stage.server, lambda: closed.append("server"))
         for name, unref in (
             ("extra", c.fer_handle_unref),
@@ -378,6 +378,7 @@ def test_the_second_exception_of_a_turn_is_unraisable(monkeypatch: pytest.Monkey
 
 
 def test_what_is_no_callable_is_refused_everywhere(stage: Stage) -> None:
+    attempt: Callable[[], object]
     for attempt in (
         lambda: c.fer_loop_post(stage.l, 7),  # type: ignore[arg-type]
         lambda: c.fer_stream_read_start(stage.pipe, "x"),  # type: ignore[arg-type]
@@ -387,10 +388,11 @@ def test_what_is_no_callable_is_refused_everywhere(stage: Stage) -> None:
         lambda: c.fer_channel_receive(stage.channel, 1.5),  # type: ignore[arg-type]
     ):
         with pytest.raises(TypeError):
-            attempt()  # type: ignore[no-untyped-call]
+            attempt()
 
 
 def test_no_callback_where_one_must_be(stage: Stage) -> None:
+    attempt: Callable[[], object]
     for attempt in (
         lambda: c.fer_loop_post(stage.l, None),
         lambda: c.fer_stream_read_start(stage.pipe, None),
@@ -399,20 +401,21 @@ def test_no_callback_where_one_must_be(stage: Stage) -> None:
         lambda: c.fer_channel_connect(stage.l, stage.address, None, None),
     ):
         with pytest.raises(ValueError, match="FER_EINVAL"):
-            attempt()  # type: ignore[no-untyped-call]
+            attempt()
 
 
-def test_a_wrong_kind_of_object_is_refused(stage: Stage) -> None:
+def test_a_wrong_kind_of_object_is_refused(stage: Any) -> None:
+    attempt: Callable[[], object]
     for attempt in (
         lambda: c.fer_stream_write(stage.channel, (b"x", None)),
         lambda: c.fer_channel_send(stage.pipe, (b"x", None)),
         lambda: c.fer_loop_run(stage.pipe),
-        lambda: c.fer_loop_run("loop"),
+        lambda: c.fer_loop_run("loop"),  # type: ignore[arg-type]
         lambda: c.fer_server_close(stage.loop, None),
         lambda: c.fer_stream_accept(stage.listener, stage.loop),
     ):
         with pytest.raises(TypeError):
-            attempt()  # type: ignore[no-untyped-call]
+            attempt()
     for attempt in (
         lambda: c.fer_loop_run(None),
         lambda: c.fer_stream_read_stop(None),
@@ -421,23 +424,25 @@ def test_a_wrong_kind_of_object_is_refused(stage: Stage) -> None:
         lambda: c.fer_sync_receive(None, 0),
     ):
         with pytest.raises(ValueError, match="FER_EINVAL"):
-            attempt()  # type: ignore[no-untyped-call]
+            attempt()
 
 
 def test_an_object_of_ones_own_hangs_on_a_handle_and_a_channel(stage: Stage) -> None:
     class Data:
         pass
 
+    set_data: Any
+    get: Any
     for set_data, get, owner in (
         (c.fer_handle_set_data, c.fer_handle_data, stage.pipe),
         (c.fer_channel_set_data, c.fer_channel_data, stage.channel),
     ):
         data = Data()
         alive = weakref.ref(data)
-        assert get(owner) is None  # type: ignore[operator]
-        set_data(owner, data)  # type: ignore[operator]
-        assert get(owner) is data  # type: ignore[operator]
+        assert get(owner) is None
+        set_data(owner, data)
+        assert get(owner) is data
         del data
         assert alive() is not None
-        set_data(owner, None)  # type: ignore[operator]
+        set_data(owner, None)
         assert alive() is None

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import ferrule
 import pytest
@@ -22,7 +23,7 @@ async def echo(channel: ferrule.Channel) -> None:
 
 
 @asynccontextmanager
-async def pair(address: str, **options: object) -> AsyncIterator[tuple[ferrule.Channel, ferrule.Channel]]:
+async def pair(address: str, **options: Any) -> AsyncIterator[tuple[ferrule.Channel, ferrule.Channel]]:
     """Two ends of one channel in this process: a client's and a server's."""
     accepted: asyncio.Queue[ferrule.Channel] = asyncio.Queue()
     async with ferrule.listen(address, accepted.put_nowait, **options):
@@ -146,7 +147,7 @@ async def test_both_sides_at_once(address: str) -> None:
             return received
 
         results = await asyncio.gather(talk(one, b"a"), talk(other, b"b"))
-        assert results == [[100000] * 100] * 2
+        assert [*results] == [[100000] * 100] * 2
 
 
 async def test_send_waits_above_the_high_water_mark(address: str) -> None:

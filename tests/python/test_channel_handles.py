@@ -89,7 +89,8 @@ async def test_a_message_is_bytes() -> None:
         assert type(message) is ferrule.Message
         assert message == text
         assert hash(message) == hash(text)
-        assert {message: 1}[text] == 1
+        numbers: dict[bytes, int] = {message: 1}
+        assert numbers[text] == 1
         assert bytes(message) + b"" == text
     assert [len(message.handles) for message in (first, second)] == [1, 0]  # type: ignore[attr-defined]
     first.handles[0].close()  # type: ignore[attr-defined]

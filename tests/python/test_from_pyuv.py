@@ -107,7 +107,7 @@ def test_a_process_with_a_pipe(loop: ferrule.Loop) -> None:
     """subprocess, and one end of a socketpair() as a Pipe."""
     ours, theirs = socket.socketpair()
     with theirs:
-        process = subprocess.Popen(["cat"], stdin=theirs, stdout=theirs)
+        process = subprocess.Popen(["cat"], stdin=theirs.fileno(), stdout=theirs.fileno())
     pipe = ferrule.Pipe(loop)
     pipe.open(ours.detach())
     came: list[bytes | None] = []

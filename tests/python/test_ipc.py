@@ -118,7 +118,7 @@ async def test_make_ipc_channel(caplog: pytest.LogCaptureFixture) -> None:
     assert isinstance(channel, ipc.PosixNamedPipeChannel)
     client = ipc.make_ipc_channel_client(channel.out_path, channel.in_path, loop=asyncio.get_running_loop())
     assert isinstance(client, ipc.PosixNamedPipeChannelClient)
-    assert await asyncio.gather(channel.connect(), client.connect()) == [True, True]
+    assert [*await asyncio.gather(channel.connect(), client.connect())] == [True, True]
     await client.write(b"secret")
     assert await channel.read() == b"secret"
     await close_all(channel, client)
@@ -234,7 +234,7 @@ async def test_a_timeout_is_kept_and_another_try_succeeds(make: Callable[[], Two
     if make is over_fifos:
         for _ in range(12):
             assert not await client.connect(0.001)
-    assert await asyncio.gather(channel.connect(), client.connect()) == [True, True]
+    assert [*await asyncio.gather(channel.connect(), client.connect())] == [True, True]
     await client.write(b"x")
     assert await channel.read() == b"x"
     await close_all(channel, client)
@@ -273,7 +273,7 @@ async def test_a_cancelled_connect_leaves_nothing(make: Callable[[], Two]) -> No
     connecting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await connecting
-    assert await asyncio.gather(channel.connect(), client.connect()) == [True, True]
+    assert [*await asyncio.gather(channel.connect(), client.connect())] == [True, True]
     await close_all(channel, client)
 
 
@@ -403,6 +403,7 @@ async def test_a_peer_that_never_answers_is_left_after_a_while(
 async def silent_peer(channel: ipc.IPCChannel) -> list[Any]:
     """Connect a channel to somebody who never reads; gives what is to be closed."""
     connecting = asyncio.ensure_future(channel.connect())
+    raw: list[Any]
     if isinstance(channel, ipc.TCPSocketChannel):
         raw = [socket.create_connection(("127.0.0.1", int(channel.in_path)))]
     else:
@@ -468,7 +469,7 @@ async def test_a_protocol_on_streams_carries_every_size() -> None:
     for size in [*SIZES, 8 << 20]:
         data = bytearray(os.urandom(size))
         writing = asyncio.ensure_future(one.write(data))
-        assert await other.read() == data
+        assert await other.read() == bytes(data)
         await writing
     closing = asyncio.ensure_future(one.close())
     assert [await other.read(), await other.read()] == [None, None]

@@ -71,7 +71,12 @@ async def test_many_at_a_time() -> None:
 
 def test_sizes_without_a_loop() -> None:
     one, other = sync.pair()
-    thread = threading.Thread(target=lambda: [one.send_many(map(message, SIZES)) for _ in range(4)])
+
+    def send_all() -> None:
+        for _ in range(4):
+            one.send_many(map(message, SIZES))
+
+    thread = threading.Thread(target=send_all)
     thread.start()
     try:
         check([other.recv() for _ in SIZES], SIZES)

@@ -78,7 +78,12 @@ def test_what_is_under_way_is_kept_by_the_loop(loop: ferrule.Loop, folder: Path)
     seen: list[str] = []
     pipe = ferrule.Pipe(loop)
     pipe.bind(folder / "s")
-    pipe.listen(lambda pipe, error: (seen.append("connection"), pipe.close()))
+
+    def on_connection(pipe: ferrule.Pipe, error: int | None) -> None:
+        seen.append("connection")
+        pipe.close()
+
+    pipe.listen(on_connection)
     alive = weakref.ref(pipe)
     del pipe
     gc.collect()
@@ -322,8 +327,8 @@ EVERYTHING = """
 @pytest.mark.parametrize("how", ["end", "exit", "raise"])
 def test_the_interpreter_ends_with_everything_open(folder: Path, how: str) -> None:
     endings = {"end": "", "exit": "sys.exit(3)", "raise": "raise ValueError('the end')"}
-    code = EVERYTHING + "    print('last line')\n    " + endings[how]
-    code, output, errors = run_child(code, str(folder), options=("-W", "ignore"))
+    program = EVERYTHING + "    print('last line')\n    " + endings[how]
+    code, output, errors = run_child(program, str(folder), options=("-W", "ignore"))
     assert output == "last line\n"
     assert code == {"end": 0, "exit": 3, "raise": 1}[how]
     assert errors == "" or how == "raise" or "Task was destroyed" in errors

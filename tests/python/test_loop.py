@@ -174,7 +174,14 @@ def test_close_closes_what_is_open_and_tells_it() -> None:
 def test_calls_after_close() -> None:
     loop = ferrule.Loop()
     loop.close()
-    calls = [loop.run, loop.step, loop.stop, loop.fileno, loop.get_timeout, lambda: loop.post(print)]
+    calls: list[Any] = [
+        loop.run,
+        loop.step,
+        loop.stop,
+        loop.fileno,
+        loop.get_timeout,
+        lambda: loop.post(print),
+    ]
     for call in [*calls, lambda: ferrule.Pipe(loop), lambda: loop.set_notify(print)]:
         with pytest.raises(ferrule.error.ClosedError) as caught:
             call()

@@ -432,12 +432,12 @@ class Channels(RuleBasedStateMachine):
         for side in self.sides:
             peer = side.peer
             if side.ended:
-                self.until(lambda side=side: not side.waits() and not side.sends(), "calls on what has ended")
+                self.until(lambda side=side: not side.waits() and not side.sends(), "calls on what has ended")  # type: ignore[misc]
                 continue
             if peer.aborted:
-                self.until(lambda side=side: not side.sends(), "somebody who sends to nobody")
+                self.until(lambda side=side: not side.sends(), "somebody who sends to nobody")  # type: ignore[misc]
             self.until(
-                lambda side=side, peer=peer: (
+                lambda side=side, peer=peer: (  # type: ignore[misc]
                     not side.waits()
                     or (len(side.received) >= len(peer.accepted) and not peer.ended and not peer.sends())
                 ),

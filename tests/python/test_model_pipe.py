@@ -294,11 +294,12 @@ class Pipes(RuleBasedStateMachine):
         """With a reader, everything that is written comes, and its callbacks do."""
         for side in self.sides:
             if side.reading and not side.peer.closed:
-                self.until(lambda side=side: side.received == side.peer.written, "what was written")
+                self.until(lambda side=side: side.received == side.peer.written, "what was written")  # type: ignore[misc]
                 if side.peer.shut:
-                    self.until(lambda side=side: side.eof, "the end")
+                    self.until(lambda side=side: side.eof, "the end")  # type: ignore[misc]
                 self.until(
-                    lambda side=side: all(call.told for call in side.peer.calls) or side.closed, "callbacks"
+                    lambda side=side: all(call.told for call in side.peer.calls) or side.closed,  # type: ignore[misc]
+                    "callbacks",
                 )
                 assert [call.told for call in side.peer.calls] == [[None]] * len(side.peer.calls)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -362,9 +362,10 @@ def test_names_that_nobody_listens_at(loop: ferrule.Loop, folder: Path) -> None:
         assert [ferrule.errno.errorcode[end] for end in ends] == [status]
         pipe.close()
     pipe = ferrule.Pipe(loop)
-    for name, kind in (("", ValueError), ("a\0b", ValueError), (7, TypeError), (None, TypeError)):
+    wrong: Any
+    for wrong, kind in (("", ValueError), ("a\0b", ValueError), (7, TypeError), (None, TypeError)):
         with pytest.raises(kind):
-            pipe.connect(name, print)  # type: ignore[arg-type]
+            pipe.connect(wrong, print)
     pipe.close()
 
 
@@ -390,7 +391,7 @@ def test_what_comes_at_the_wrong_time(loop: ferrule.Loop, folder: Path) -> None:
         (lambda: pipe.open(-1), "FER_EBADF"),
     ):
         with pytest.raises(ferrule.Error) as caught:
-            call()  # type: ignore[operator]
+            call()
         assert caught.value.status == status
     pipe.bind(folder / "s")
     pipe.listen(print)
@@ -417,10 +418,11 @@ def test_open_takes_what_is_a_pipe_only(loop: ferrule.Loop) -> None:
     pipe.close()
 
 
-def test_wrong_arguments(loop: ferrule.Loop, pair: tuple[ferrule.Pipe, socket.socket]) -> None:
+def test_wrong_arguments(loop: ferrule.Loop, pair: tuple[Any, socket.socket]) -> None:
     pipe, peer = pair
+    call: Callable[[], object]
     for call in (
-        lambda: ferrule.Pipe(None),
+        lambda: ferrule.Pipe(None),  # type: ignore[arg-type]
         lambda: ferrule.Pipe(pipe),
         lambda: pipe.listen(None),
         lambda: pipe.connect("x", None),
@@ -434,7 +436,7 @@ def test_wrong_arguments(loop: ferrule.Loop, pair: tuple[ferrule.Pipe, socket.so
         lambda: pipe.accept(peer),
     ):
         with pytest.raises(TypeError):
-            call()  # type: ignore[no-untyped-call]
+            call()
     with pytest.raises(ValueError, match="backlog"):
         pipe.listen(print, -1)
     assert loop._active == set()

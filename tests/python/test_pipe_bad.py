@@ -114,7 +114,7 @@ def test_memory_that_cannot_be_written(pair: Pair) -> None:
 # --- The wrong time --------------------------------------------------------------------------------------------
 
 
-def writes(pipe: ferrule.Pipe, handle: ferrule.Handle, never: list[Any]) -> list[Callable[[], object]]:
+def writes(pipe: ferrule.Pipe, handle: ferrule.IOHandle, never: list[Any]) -> list[Callable[[], object]]:
     """All the ways to write."""
 
     def callback(pipe: ferrule.Pipe, error: int | None) -> None:

@@ -203,7 +203,7 @@ def test_names_that_cannot_be_connected_to(loop: ferrule.Loop, folder: Path) -> 
     fresh = ferrule.Pipe(loop)
     never: list[Any] = []
     for wrong, status in (("", "FER_EINVAL"), ("a\0b", "FER_EINVAL"), ("x" * 300, "FER_ENAMETOOLONG")):
-        assert status_of(lambda wrong=wrong: fresh.connect(wrong, never.append)) == status  # type: ignore[misc]
+        assert status_of(lambda wrong=wrong: fresh.connect(wrong, never.append)) == status  # type: ignore[misc,arg-type]
     assert never == []
     assert loop._active == set()
     (folder / "stale").unlink()

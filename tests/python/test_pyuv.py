@@ -540,7 +540,8 @@ def test_what_is_no_handle_has_no_error_of_handles(address: str) -> None:
     other.abort()
     with ferrule.Loop() as loop:
         pass
-    for call in (lambda: one.send(b"x"), loop.stop):
+    calls: list[Callable[[], object]] = [lambda: one.send(b"x"), loop.stop]
+    for call in calls:
         with pytest.raises(error.ClosedError) as caught:
             call()
         assert not isinstance(caught.value, error.HandleError)

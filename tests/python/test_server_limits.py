@@ -69,11 +69,13 @@ async def test_a_limit_on_the_plain_wire(address: str, told: Any) -> None:
 
 @pytest.mark.parametrize("name", ["max_channels", "max_half_open"])
 def test_limits_that_make_no_sense(address: str, name: str) -> None:
+    wrong: Any
     for wrong in (-1, 1 << 32):
         with pytest.raises(ValueError, match=name):
             ferrule.listen(address, echo, **{name: wrong})
+    wrong = "many"
     with pytest.raises(TypeError):
-        ferrule.listen(address, echo, **{name: "many"})
+        ferrule.listen(address, echo, **{name: wrong})
     with pytest.raises(TypeError):
         sync.listen(address, max_channels=1)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="max_half_open"):
@@ -370,7 +372,7 @@ def test_activation_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sync.activation_address("door", 1) == "fd:5"
     for arguments in (("door", 2), ("gate",), (None, 3), ("",)):
         with pytest.raises(FileNotFoundError):
-            ferrule.activation_address(*arguments)  # type: ignore[arg-type]
+            ferrule.activation_address(*arguments)
     with pytest.raises(TypeError):
         ferrule.activation_address(3)  # type: ignore[arg-type]
     with pytest.raises((ValueError, OverflowError)):

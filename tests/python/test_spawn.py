@@ -14,6 +14,7 @@ import warnings
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import ferrule
 import pytest
@@ -286,16 +287,18 @@ async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
 
 
 async def test_options_that_make_no_sense() -> None:
+    spawn: Any
     for spawn in (ferrule.spawn, sync.spawn):
         with pytest.raises(TypeError):
-            spawn("true", color="red")  # type: ignore[operator]
+            spawn("true", color="red")
         with pytest.raises(ValueError, match="max_message"):
-            spawn("true", max_message=-1)  # type: ignore[operator]
+            spawn("true", max_message=-1)
+    options: dict[str, Any]
     for options in ({"secret": b"x"}, {"max_handles": 1, "wire": "plain"}):
         with pytest.raises(ferrule.error.NotSupportedError):
-            await ferrule.spawn("true", **options)  # type: ignore[arg-type]
+            await ferrule.spawn("true", **options)
         with pytest.raises(ferrule.error.NotSupportedError):
-            sync.spawn("sleep", "600", **options)  # type: ignore[arg-type]
+            sync.spawn("sleep", "600", **options)
 
 
 async def test_a_child_that_said_hello_and_exited() -> None:

@@ -137,8 +137,8 @@ async def test_options_that_make_no_sense_cost_no_channel(monkeypatch: pytest.Mo
             ({"secret": b"x"}, ferrule.error.NotSupportedError),
             ({"color": "red"}, TypeError),
         ):
-            with pytest.raises(expected):  # type: ignore[call-overload]
-                await open_parent(how, **options)  # type: ignore[arg-type]
+            with pytest.raises(expected):
+                await open_parent(how, **options)
             assert os.environ[VARIABLE] == f"fd:{theirs.fileno()}"
             assert in_c()
         channel = await open_parent(how)

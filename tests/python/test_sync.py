@@ -273,7 +273,7 @@ def test_bad_options(address: str) -> None:
             ({"close_timeout": -1}, ValueError),
         ):
             with pytest.raises(kind):
-                call(address, **options)  # type: ignore[operator]
+                call(address, **options)
 
 
 def test_a_path_that_cannot_be_bound(folder: Any) -> None:
@@ -413,7 +413,7 @@ def test_a_channel_of_a_loop_is_refused(address: str) -> None:
             lambda: _ferrule.fer_sync_accept(server, 0),
         ):
             with pytest.raises(NotImplementedError, match="FER_ENOTSUP"):
-                call()  # type: ignore[no-untyped-call]
+                call()
         _ferrule.fer_channel_unref(channel)
         _ferrule.fer_server_unref(server)
 

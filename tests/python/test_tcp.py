@@ -28,7 +28,7 @@ def has_ipv6() -> bool:
     return True
 
 
-def option(handle: ferrule.Handle, level: int, name: int) -> int:
+def option(handle: ferrule.IOHandle, level: int, name: int) -> int:
     """An option of the socket, as the kernel has it."""
     with socket.socket(fileno=os.dup(handle.fileno())) as same:
         return same.getsockopt(level, name)
@@ -312,7 +312,8 @@ def test_close_cancels_a_connect(loop: ferrule.Loop) -> None:
 def test_bad_addresses(loop: ferrule.Loop) -> None:
     tcp = ferrule.TCP(loop)
     for host in ("localhost", "300.1.1.1", "<any>", "127.0.0.1 ", "1", "::1::", "x" * 500):
-        for call in (lambda: tcp.bind((host, 0)), lambda: tcp.connect((host, 1), print)):  # noqa: B023
+        calls: list[Any] = [lambda: tcp.bind((host, 0)), lambda: tcp.connect((host, 1), print)]  # noqa: B023
+        for call in calls:
             with pytest.raises(ferrule.error.AddressError) as caught:
                 call()
             assert caught.value.status == "FER_EADDRESS"
@@ -480,7 +481,7 @@ def test_another_thread(loop: ferrule.Loop) -> None:
 
     def use() -> None:
         for call in (lambda: tcp.bind(HERE), lambda: tcp.connect(HERE, print), tcp.close):
-            seen.append(status_of(call))  # type: ignore[arg-type]
+            seen.append(status_of(call))
 
     thread = threading.Thread(target=use)
     thread.start()

@@ -69,10 +69,10 @@ def test_datagrams_arrive_whole(loop: ferrule.Loop, host: str) -> None:
 def test_a_program_for_pyuv(loop: ferrule.Loop) -> None:
     import ferrule as pyuv
 
-    def on_ping(server: pyuv.UDP, address: Any, flags: int, data: bytes, error: int | None) -> None:
+    def on_ping(server: pyuv.UDP, address: Any, flags: int, data: Any, error: int | None) -> None:
         server.send(address, b"pong" + data)
 
-    def on_pong(client: pyuv.UDP, address: Any, flags: int, data: bytes, error: int | None) -> None:
+    def on_pong(client: pyuv.UDP, address: Any, flags: int, data: Any, error: int | None) -> None:
         assert (address, flags, data, error) == (server.getsockname(), 0, b"pongping", None)
         client.close()
         server.close()
@@ -370,13 +370,15 @@ def test_bad_addresses(loop: ferrule.Loop) -> None:
         ]
         for call in calls:
             assert status_of(call) == "FER_EADDRESS"
+    address: Any
     for address in ("127.0.0.1", 7, ("127.0.0.1",), (None, 1), ("127.0.0.1", "1")):
         for call in (udp.bind, udp.connect, lambda address: udp.send(address, b"x")):
             with pytest.raises(TypeError):
                 call(address)
+    address = None
     for call in (udp.bind, udp.connect):
         with pytest.raises(TypeError):
-            call(None)
+            call(address)
     with pytest.raises(OverflowError):
         udp.send(("127.0.0.1", 65536), b"x")
     assert status_of(lambda: udp.bind(taken.getsockname())) == "FER_EADDRINUSE"
@@ -395,7 +397,7 @@ def test_what_cannot_be_sent(loop: ferrule.Loop) -> None:
         lambda: one.try_send(other.getsockname(), bytes(70000)),
     ):
         with pytest.raises(ValueError, match="FER_EMSGSIZE"):
-            call()  # type: ignore[no-untyped-call]
+            call()
     wrong: list[Any] = ["text", None, 7, ["text"], [7]]
     for data in wrong:
         with pytest.raises(TypeError):

@@ -102,7 +102,7 @@ async def test_a_vector_cut_at_every_position(address: str, vector: dict[str, An
 
     options = {"wire": vector["wire"], **vector["limits"]}
     try:
-        async with ferrule.listen(address, accepted.put_nowait, **options):  # type: ignore[arg-type]
+        async with ferrule.listen(address, accepted.put_nowait, **options):
             cuts = range(len(data) + 1) if len(data) < 500 else [*range(100), *range(100, len(data), 97)]
             for cut in cuts:
                 assert await replay([data[:cut], data[cut:]]) == vector["events"], f"cut at {cut}"

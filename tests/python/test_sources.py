@@ -44,6 +44,7 @@ NOT_WRAPPED = {
     "fer_message_take_data",
     "fer_message_take_fd",
     "fer_set_allocator",
+    "fer_sync_send_many",
 }
 
 

@@ -98,7 +98,8 @@ COMPETITORS = [
     Competitor("net", NODE, of_messages(script(NODE, "net.mjs", "plain"))),
     Competitor("net, with cork", NODE, of_messages(script(NODE, "net.mjs", "cork"))),
     Competitor("child_process", NODE, of_messages(script(NODE, "child.mjs")), is_parent=True),
-    Competitor("ferrule in Node", NODE, of_messages(script(NODE, "ferrule.mjs"))),
+    Competitor("ferrule in Node", NODE, of_messages(script(NODE, "ferrule.mjs", "default"))),
+    Competitor("ferrule in Node, no busy poll", NODE, {RTT: script(NODE, "ferrule.mjs", "asleep")}),
 ]
 MEASUREMENTS = [
     Measurement("rtt", RTT, 64),

@@ -1,9 +1,11 @@
-// Ferrule's Channel, both sides: ferrule.mjs serve|drive PATH MODE SIZE SECONDS
+// Ferrule's Channel, both sides: ferrule.mjs default|asleep serve|drive PATH MODE SIZE SECONDS
 import { once } from 'node:events';
 import { connect, listen } from '../../bindings/node/lib/index.mjs';
 import { Tally, Task, ready } from './task.mjs';
 
-const task = new Task(process.argv.slice(2));
+const [way, ...words] = process.argv.slice(2);
+const options = way === 'asleep' ? { busyPoll: 0 } : {};
+const task = new Task(words);
 const tally = new Tally(task);
 const address = `pipe:${task.path}`;
 
@@ -32,10 +34,10 @@ function feed(channel, messages) {
 
 let server;
 if (task.serves) {
-  server = await listen(address, onclient);
+  server = await listen(address, options, onclient);
   ready();
 } else {
-  const channel = await connect(address);
+  const channel = await connect(address, options);
   const closed = once(channel, 'close');
   const messages = task.messages();
   if (task.streams) {

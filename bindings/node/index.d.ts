@@ -53,6 +53,11 @@ declare namespace ferrule {
     /** The longest silence in the middle of a message, which ends the channel with ECONNABORTED; no limit unless given. */
     frameTimeout?: number | undefined;
     /**
+     * How long to look for an answer before going to sleep, where answers come that soon: milliseconds, up to 1; 0 is never;
+     * 0.05 unless given.
+     */
+    busyPoll?: number | undefined;
+    /**
      * Handles that are taken with a message, up to 64; none unless given. Only the native wire carries them, and only
      * over Unix domain sockets: `pipe:` and `fd:`. ENOTSUP elsewhere.
      */

@@ -18,7 +18,7 @@ test('the addon refuses arguments of the wrong kind', isolated(async ({ address 
   pipe.init();
   const channel = new native.Channel();
   const server = new native.Server();
-  const options = new Float64Array(10);
+  const options = new Float64Array(11);
   const wrong = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
   const calls = [
     () => pipe.bind(7, 0, 0), () => pipe.bind('x', 'y', 0), () => pipe.bind('x', 0, 1.5), () => pipe.bind('x', 0, NaN),
@@ -27,7 +27,7 @@ test('the addon refuses arguments of the wrong kind', isolated(async ({ address 
     () => pipe.open('1'), () => pipe.write(), () => pipe.write(1), () => pipe.write([1]), () => pipe.write(new Uint16Array(2)),
     () => pipe.tryWrite({}), () => pipe.name('peer'), () => pipe.hold(1),
     () => channel.connect('pipe:x'), () => channel.connect('pipe:x', []), () => channel.connect(7, options),
-    () => channel.connect('pipe:x', new Float64Array(7)), () => channel.connect('pipe:x', new Float32Array(10)),
+    () => channel.connect('pipe:x', new Float64Array(7)), () => channel.connect('pipe:x', new Float32Array(11)),
     () => channel.send(), () => channel.send(7),
     () => channel.pass('x'), () => channel.pass('x', [1]), () => channel.pass('x', new Int32Array(65)),
     () => channel.pass(7, new Int32Array(1)), () => channel.deliver(), () => channel.deliver(undefined, '1', 1),
@@ -110,6 +110,8 @@ test('arguments of the wrong type', isolated(async ({ address }) => {
     }
   }
   await assert.rejects(connect(address, { maxMessage: 2 ** 32 }), range);
+  for (const wrong of ['7', null, {}, true]) await assert.rejects(connect(address, { busyPoll: wrong }), type);
+  for (const wrong of [-1, -0.001, 1.001, NaN, Infinity]) await assert.rejects(connect(address, { busyPoll: wrong }), range);
   for (const wrong of [-1, 65, 1.5, NaN]) await assert.rejects(connect(address, { maxHandles: wrong }), range);
   for (const wrong of ['7', null, {}]) await assert.rejects(connect(address, { maxHandles: wrong }), type);
   for (const wrong of [1, 'yes', null]) await assert.rejects(connect(address, { anyHost: wrong }), type);

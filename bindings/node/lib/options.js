@@ -8,6 +8,7 @@ const { codedError, status, statusError } = require('./errors.js');
 const LONGEST_TIME = 0x7fffffff;
 const LARGEST_MESSAGE = 0xffffffff;
 const MOST_HANDLES = 64;
+const LONGEST_BUSY_POLL = 1;
 /** Flags of the addon's options. */
 const ANY_HOST = 1;
 const INLINE = 2;
@@ -53,6 +54,17 @@ function checkTime(value, name) {
   return checkInteger(value, name, 1, LONGEST_TIME, 0);
 }
 
+/** Milliseconds, also parts of one, as microseconds for the library: 0 is the default, -1 never. */
+function checkBusyPoll(value) {
+  const name = 'options.busyPoll';
+  if (value === undefined) return 0;
+  if (typeof value !== 'number') throw typeError(name, 'a number', value);
+  if (!(value >= 0 && value <= LONGEST_BUSY_POLL)) {
+    throw codedError(RangeError, 'ERR_OUT_OF_RANGE', `${name} must be from 0 to ${LONGEST_BUSY_POLL}, not ${value}`);
+  }
+  return value === 0 ? -1 : Math.max(1, Math.round(value * 1000));
+}
+
 /** A secret as the addon takes it; text is UTF-8. */
 function checkSecret(value) {
   if (value === undefined) return undefined;
@@ -92,6 +104,7 @@ function channelNumbers(options) {
     (checkBoolean(options.anyHost, 'options.anyHost', false) ? ANY_HOST : 0) |
       (checkBoolean(options.inline, 'options.inline', false) ? INLINE : 0) |
       (checkBoolean(options.anyUser, 'options.anyUser', false) ? ANY_USER : 0),
+    checkBusyPoll(options.busyPoll),
   );
 }
 

@@ -105,7 +105,7 @@ static bool get_secret(napi_env env, napi_value value, fer_channel_options *opti
 
 bool fer_node_get_options(napi_env env, napi_value value, napi_value secret,
                           fer_channel_options *options) {
-    enum { COUNT = 10 };
+    enum { COUNT = 11 };
     const double *numbers = fer_node_get_numbers(env, value, COUNT);
     if (numbers == NULL) {
         return false;
@@ -113,7 +113,7 @@ bool fer_node_get_options(napi_env env, napi_value value, napi_value secret,
     for (size_t i = 0; i < COUNT; i++) {
         /* Whole numbers that every field below can hold; written so that NaN fails too. */
         if (!(numbers[i] >= -1 && numbers[i] <= 9007199254740991.0) ||
-            ((i < 2 || i == 9) && numbers[i] > INT32_MAX) ||
+            ((i < 2 || i >= 9) && numbers[i] > INT32_MAX) ||
             (((i >= 1 && i < 5) || i == 9) && numbers[i] < 0)) {
             fer_node_throw_type(env, "ERR_OUT_OF_RANGE", "an option is out of range");
             return false;
@@ -130,6 +130,7 @@ bool fer_node_get_options(napi_env env, napi_value value, napi_value secret,
     options->close_timeout_ms = (int64_t)numbers[7];
     options->frame_timeout_ms = (int64_t)numbers[8];
     options->flags = (uint32_t)numbers[9];
+    options->busy_poll_us = (int64_t)numbers[10];
     return get_secret(env, secret, options);
 }
 

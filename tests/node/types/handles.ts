@@ -4,7 +4,7 @@ import * as net from 'node:net';
 import * as dgram from 'node:dgram';
 
 async function main(): Promise<void> {
-  const [a, b]: [ferrule.Channel, ferrule.Channel] = await ferrule.pair({ maxHandles: 4, frameTimeout: 100, anyHost: false });
+  const [a, b]: [ferrule.Channel, ferrule.Channel] = await ferrule.pair({ maxHandles: 4, frameTimeout: 100, busyPoll: 0.1, anyHost: false });
   const whole: Promise<void> = a.send('x', { handles: [new ferrule.TCP(), 3, new net.Socket(), dgram.createSocket('udp4')] });
   const sent: boolean = a.cork().trySend(['x', 'y'], { handles: [], keepOpen: true });
   await a.uncork().send('y', {});

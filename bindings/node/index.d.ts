@@ -40,7 +40,7 @@ declare namespace ferrule {
   interface ChannelOptions {
     /** How messages look on the transport: 'native' unless given. */
     wire?: 'native' | 'plain' | undefined;
-    /** The largest message that this side takes, in bytes; 64 MiB unless given. */
+    /** The largest message that this side takes or sends, in bytes; 64 MiB unless given. */
     maxMessage?: number | undefined;
     /** Queued bytes from which on `writable` is false; 1 MiB unless given. */
     highWater?: number | undefined;

@@ -357,7 +357,7 @@ TAKE_NOTHING = set(
 # Not made by themselves, or plain values.
 NOT_MADE = set(
     """
-    Channel ChannelStats Child Credentials EndOfStream Error Handle HasFileno IOHandle Loop Message Options PipeServer
+    Channel ChannelInfo ChannelStats Child Credentials EndOfStream Error Handle HasFileno IOHandle Loop Message Options PipeServer
     ReceivedHandle Server Stream sync.Channel sync.Child sync.Server ipc.IPCChannel ipc.IPCChannelClient
     ipc.PosixNamedPipeChannel ipc.PosixNamedPipeChannelClient ipc.PosixNamedPipeProtocol ipc.TCPSocketChannel
     ipc.TCPSocketProtocol

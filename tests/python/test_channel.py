@@ -259,7 +259,7 @@ async def test_plain_wire(address: str) -> None:
             assert await channel.recv() == b"hello"
             with pytest.raises(ValueError, match="FER_EINVAL"):
                 await channel.send(b"")
-            assert channel.info["wire"] == ferrule._ferrule.FER_WIRE_PLAIN
+            assert (channel.info["wire"], channel.info["version"]) == ("plain", 0)
 
 
 async def test_facts(address: str) -> None:
@@ -268,7 +268,8 @@ async def test_facts(address: str) -> None:
         async with ferrule.connect(address, max_message=2000, high_water=500) as channel:
             info = channel.info
             assert (info["max_message"], info["peer_max_message"], info["high_water"]) == (2000, 1000, 500)
-            assert (info["version"], info["queued"]) == (1, 0)
+            assert (info["wire"], info["version"], info["queued"]) == ("native", 1, 0)
+            assert set(info) == set(ferrule.ChannelInfo.__annotations__)
             assert not channel.closed
             assert "open" in repr(channel)
         assert channel.closed

@@ -212,6 +212,7 @@ def test_fileno(pair: tuple[sync.Channel, socket.socket]) -> None:
 def test_facts(pair: tuple[sync.Channel, socket.socket]) -> None:
     channel, raw = pair
     assert channel.info["peer_max_message"] == 64 << 20
+    assert channel.info["wire"] == "native"
     assert not channel.closed
     assert "open" in repr(channel)
     channel.abort()

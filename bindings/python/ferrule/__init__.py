@@ -14,7 +14,7 @@ from ._message import HasFileno, Message, Passable, ReceivedHandle
 from ._options import Options
 from ._parent import activation_address, parent
 from ._spawn import Child, spawn
-from ._stats import ChannelStats
+from ._stats import ChannelInfo, ChannelStats
 from ._streams import ClientConnected, PipeName, PipeServer, open_pipe_connection, start_pipe_server
 from .channel import Address, Channel
 from .error import EndOfStream, Error
@@ -65,6 +65,7 @@ __all__ = [
     "Allow",
     "Async",
     "Channel",
+    "ChannelInfo",
     "ChannelStats",
     "Child",
     "ClientConnected",

@@ -21,7 +21,7 @@ class Options(TypedDict, total=False):
     """What ``connect()`` and ``listen()`` take, here and in ``ferrule.sync``.
 
     wire: ``"native"``, or ``"plain"`` for peers that speak the wire of aea.
-    max_message: bytes in a message that is taken, up to 4 GiB - 1; 64 MiB when missing.
+    max_message: bytes in a message that is taken or sent, up to 4 GiB - 1; 64 MiB when missing.
     high_water: bytes that wait to be sent, above which ``send()`` waits; 1 MiB when missing.
     handshake_timeout: seconds until the peer has said hello; 5 when missing, None for no limit.
     close_timeout: seconds until the peer has said goodbye; 5 when missing, None for no limit.

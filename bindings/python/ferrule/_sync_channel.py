@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from . import _access, _ferrule, _message, _options, error
 from ._access import Credentials
 from ._message import Message, Passable
-from ._stats import ChannelStats
+from ._stats import ChannelInfo, ChannelStats, channel_info
 from ._time import Deadline
 from .channel import Address
 
@@ -329,13 +329,13 @@ class Channel:
         return self._closed
 
     @property
-    def info(self) -> dict[str, int]:
+    def info(self) -> ChannelInfo:
         """What is known: as ``ferrule.Channel.info``.
 
         Source: ``fer_channel_get_info``.
         """
         with self._one:
-            return _ferrule.fer_channel_get_info(self._c)
+            return channel_info(self._c)
 
     @property
     def peer_credentials(self) -> Credentials:

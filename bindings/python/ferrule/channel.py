@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Union
 from . import _access, _embed, _ferrule, _message, error
 from ._access import Credentials
 from ._message import Message, Passable
-from ._stats import ChannelStats
+from ._stats import ChannelInfo, ChannelStats, channel_info
 from ._waiter import Waiter, wake
 from ._weak import weak_method
 
@@ -451,14 +451,14 @@ class Channel:
     # --- Facts ---------------------------------------------------------------------------------------------
 
     @property
-    def info(self) -> dict[str, int]:
-        """What is known: ``wire``, ``version``, ``max_message`` and ``peer_max_message`` in bytes,
+    def info(self) -> ChannelInfo:
+        """What is known: ``wire``, which is its name, ``version``, ``max_message`` and ``peer_max_message`` in bytes,
         ``max_handles``, ``peer_max_handles``, ``queued`` and ``high_water`` in bytes.
 
         Raises ClosedError.
         Source: ``fer_channel_get_info``.
         """
-        return _ferrule.fer_channel_get_info(self._c)
+        return channel_info(self._c)
 
     @property
     def peer_credentials(self) -> Credentials:

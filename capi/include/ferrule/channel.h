@@ -53,7 +53,8 @@ typedef struct fer_channel_options {
     uint32_t flags;               /**< FER_CHANNEL_* */
     int32_t wire;                 /**< a fer_wire */
     uint32_t max_handles;         /**< handles accepted with a message, up to 64; default none */
-    uint64_t max_message;         /**< bytes in a message, up to 4 GiB - 1; default 64 MiB */
+    uint64_t max_message;         /**< bytes in a message, taken or sent, up to 4 GiB - 1;
+                                       default 64 MiB */
     uint64_t high_water;          /**< queued bytes above which to wait for drain; default 1 MiB. A
                                        handle that waits counts as 8 KiB, here and below */
     uint64_t hard_cap;            /**< queued bytes above which to refuse; default 64 MiB */

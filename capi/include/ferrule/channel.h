@@ -64,8 +64,8 @@ typedef struct fer_channel_options {
     int64_t frame_timeout_ms;     /**< silence in the middle of a message; default: no limit */
     const void *secret;           /**< known to both sides and nobody else; NULL: none */
     size_t secret_size;           /**< its bytes */
-    int64_t busy_poll_us;         /**< how long, in microseconds, to look for an answer before going to
-                                       sleep, where answers come that soon; up to
+    int64_t busy_poll_us;         /**< how long, in microseconds, to look for an answer before
+                                       going to sleep, where answers come that soon; up to
                                        FER_BUSY_POLL_MAX_US; default 50; negative: never */
 } fer_channel_options;
 

@@ -3,6 +3,7 @@
 import { ChildProcess, StdioOptions } from 'node:child_process';
 import * as dgram from 'node:dgram';
 import { EventEmitter } from 'node:events';
+import { FileHandle } from 'node:fs/promises';
 import * as net from 'node:net';
 import { Duplex, DuplexOptions } from 'node:stream';
 
@@ -349,8 +350,11 @@ declare namespace ferrule {
     [Symbol.dispose](): void;
   }
 
-  /** What can be passed. A number is a descriptor; one that is written to a pipe must stay open until it is passed. */
-  type Passable = Pipe | TCP | UDP | ReceivedHandle | net.Socket | net.Server | dgram.Socket | number;
+  /**
+   * What can be passed. A number is a descriptor. One that is written to a pipe must stay open until it is passed, and so
+   * must a file of `fs.promises.open()`.
+   */
+  type Passable = Pipe | TCP | UDP | ReceivedHandle | net.Socket | net.Server | dgram.Socket | FileHandle | number;
 
   /** The kind of a received handle; 'other' is a descriptor that is no pipe, TCP or UDP socket. */
   type HandleType = 'pipe' | 'tcp' | 'udp' | 'other';

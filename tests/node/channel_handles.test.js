@@ -254,6 +254,32 @@ test("Node's own objects, both ways", isolated(async () => {
   await close(sender, datagrams);
 }));
 
+test('files of fs.promises, both ways', isolated(async ({ folder }) => {
+  fs.writeFileSync(`${folder}/file`, 'what is in the file');
+  const file = await fs.promises.open(`${folder}/file`);
+  fs.unlinkSync(`${folder}/file`);
+  const received = await passOne(file);
+  assert.equal(received.kind, 'other');
+  assert.equal(fs.readFileSync(received.fd, 'utf8'), 'what is in the file');
+  received.close();
+  // It is not closed here: nobody but its owner does that.
+  assert.equal((await file.stat()).size, 19);
+  const [here, there] = Pipe.pair({ ipc: true });
+  there.resume();
+  const came = once(there, 'handle');
+  here.writeHandle('x', file);
+  await came;
+  const fd = there.acceptFd();
+  assert.equal(fs.fstatSync(fd).ino, (await file.stat()).ino);
+  fs.closeSync(fd);
+  await file.close();
+  const { a, done } = await open();
+  await assert.rejects(a.send('x', { handles: [file] }), { code: 'EBADF', syscall: 'send', message: /the file is closed/ });
+  await done();
+  assert.throws(() => here.writeHandle('x', file, () => {}), { code: 'EBADF' });
+  await close(here, there);
+}));
+
 test('a received handle is passed on, over a channel and over a pipe', isolated(async ({ folder }) => {
   const fd = lettered(folder, 'the letter');
   const first = await passOne(fd);

@@ -110,10 +110,11 @@ function passenger(handle, keep, syscall) {
     }
     return nodePassenger(handle, keep, syscall);
   }
+  if (Number.isInteger(handle?.fd)) return filePassenger(handle, syscall);
   throw codedError(
     TypeError,
     'ERR_INVALID_ARG_TYPE',
-    'handle must be a Pipe, TCP or UDP, a ReceivedHandle, a net.Socket, net.Server or dgram.Socket, or a descriptor',
+    'handle must be a Pipe, TCP or UDP, a ReceivedHandle, a net.Socket, net.Server or dgram.Socket, a FileHandle, or a descriptor',
   );
 }
 
@@ -125,6 +126,15 @@ function descriptorPassenger(fd, syscall) {
     throw statusError(status.EBADF, syscall);
   }
   return { target: () => fd, release: nothing, sent: nothing, waits: false };
+}
+
+/** A FileHandle, which tells its descriptor for as long as it is open. */
+function filePassenger(file, syscall) {
+  const target = () => {
+    if (file.fd >= 0) return file.fd;
+    throw statusError(status.EBADF, syscall, { detail: 'the file is closed' });
+  };
+  return { ...descriptorPassenger(target(), syscall), target };
 }
 
 /** Unless it is kept, this side stops to read at once: what comes from now on is for the receiver. */

@@ -1,5 +1,6 @@
 // Handles and what they are passed as: this must compile as it stands.
 import * as dgram from 'node:dgram';
+import { open } from 'node:fs/promises';
 import * as net from 'node:net';
 import { Credentials, HandleType, InetAddress, Passable, Pipe, TCP, UDP } from 'ferrule';
 
@@ -10,7 +11,8 @@ async function use(): Promise<void> {
   const client: TCP = await new TCP().connect(address.port, address.address, { timeout: 5 });
   client.setNoDelay().setKeepAlive(true, 5).simultaneousAccepts(false).write('x');
   const accepted: TCP = listener.accept();
-  const passed: Passable[] = [a, client, new UDP(), new net.Socket(), net.createServer(), dgram.createSocket('udp4'), 3];
+  const file = await open('/dev/null');
+  const passed: Passable[] = [a, client, new UDP(), new net.Socket(), net.createServer(), dgram.createSocket('udp4'), 3, file];
   for (const handle of passed) a.writeHandle('h', handle, { keepOpen: true }, (error: Error | null) => error?.message);
   a.writeHandle(Buffer.from('h'), client, () => {});
   const type: HandleType | null = b.pendingHandleType;

@@ -101,6 +101,8 @@ declare namespace ferrule {
   interface ListenOptions extends ChannelOptions {
     /** Open channels; a client more is closed at once, with EBUSY as 'clientError'. 0, which it is unless given: no limit. */
     maxChannels?: number | undefined;
+    /** The same, as a net.Server calls it, where `maxChannels` is not given. */
+    maxConnections?: number | undefined;
     /**
      * Clients that have not said hello; for one more, the oldest is closed, with ECONNABORTED as 'clientError'. 128
      * unless given, or 0.

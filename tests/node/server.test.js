@@ -53,8 +53,8 @@ test('a server counts its channels', isolated(async ({ address }) => {
 }));
 
 test('a client more than may come is closed, and the others are served', isolated(async ({ address }) => {
-  for (const wire of ['native', 'plain']) {
-    const { server, next } = await listenQueue(address, { maxChannels: 2, wire });
+  for (const [wire, limit] of [['native', { maxChannels: 2 }], ['plain', { maxChannels: 2, maxConnections: 1 }], ['native', { maxConnections: 2 }]]) {
+    const { server, next } = await listenQueue(address, { ...limit, wire });
     const errors = refusals(server);
     const clients = [await ferrule.connect(address, { wire }), await ferrule.connect(address, { wire })];
     const peers = [await next(), await next()];
@@ -170,7 +170,7 @@ test('drain() of a server that nobody came to', isolated(async ({ address }) => 
 }));
 
 test('limits that are none', isolated(async ({ address }) => {
-  for (const name of ['maxChannels', 'maxHalfOpen']) {
+  for (const name of ['maxChannels', 'maxConnections', 'maxHalfOpen']) {
     await assert.rejects(ferrule.listen(address, { [name]: '3' }, () => {}), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
     for (const value of [-1, 1.5, NaN, 2 ** 32]) {
       await assert.rejects(ferrule.listen(address, { [name]: value }, () => {}), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });

@@ -46,12 +46,14 @@ function checkAnswer(answer) {
  */
 
 /** @returns {Admission} */
-function checkAdmission({ maxChannels, maxHalfOpen, allow }) {
+function checkAdmission({ maxChannels, maxConnections, maxHalfOpen, allow }) {
   if (allow !== undefined && allow !== 'any' && typeof allow !== 'function') {
     throw typeError('options.allow', "a function or 'any'", allow);
   }
+  // What a net.Server calls it: a limit that is set should never be none because of its name.
+  const most = checkInteger(maxConnections, 'options.maxConnections', 0, MOST, 0);
   return {
-    maxChannels: checkInteger(maxChannels, 'options.maxChannels', 0, MOST, 0),
+    maxChannels: checkInteger(maxChannels, 'options.maxChannels', 0, MOST, most),
     maxHalfOpen: checkInteger(maxHalfOpen, 'options.maxHalfOpen', 0, MOST, 0),
     allow,
   };

@@ -3,7 +3,7 @@ import ferrule = require('ferrule');
 import { ChildProcess } from 'node:child_process';
 
 async function main(): Promise<void> {
-  const options: ferrule.ListenOptions = { maxChannels: 100, maxHalfOpen: 10, secret: Buffer.from('x'), inline: true, allow: 'any' };
+  const options: ferrule.ListenOptions = { maxChannels: 100, maxConnections: 100, maxHalfOpen: 10, secret: Buffer.from('x'), inline: true, allow: 'any' };
   const server = await ferrule.listen(ferrule.activationAddress('web', 1), options, (channel) => channel.resume());
   await ferrule.listen('pipe:x', { allow: ({ uid, pid }) => uid === 0 && pid !== undefined }, () => {});
   // @ts-expect-error: it is to answer at once

@@ -94,6 +94,11 @@ COMPETITORS = [
     Competitor("pyzmq", PYTHON, of_messages(script(PYTHON, "zeromq.py"))),
     Competitor("ferrule, asyncio", PYTHON, of_messages(script(PYTHON, "ferrule_asyncio.py", "asyncio"))),
     Competitor("ferrule, uvloop", PYTHON, of_messages(script(PYTHON, "ferrule_asyncio.py", "uvloop"))),
+    Competitor(
+        "ferrule, asyncio, no busy poll",
+        PYTHON,
+        {RTT: script(PYTHON, "ferrule_asyncio.py", "asyncio,asleep")},
+    ),
     Competitor("ferrule.sync", PYTHON, of_messages(script(PYTHON, "ferrule_sync.py"))),
     Competitor("net", NODE, of_messages(script(NODE, "net.mjs", "plain"))),
     Competitor("net, with cork", NODE, of_messages(script(NODE, "net.mjs", "cork"))),

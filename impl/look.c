@@ -19,6 +19,8 @@ void fer__look_ask(fer_channel *channel) {
         return;
     loop->look.channel = channel;
     loop->look.until_ns = answers->asked_ns + answers->window_ns;
+    /* A host is to linger. */
+    fer__loop_touch(loop);
 }
 
 void fer__look_heard(fer_channel *channel, int little) {

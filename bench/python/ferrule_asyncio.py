@@ -1,4 +1,4 @@
-"""Ferrule on an event loop, both sides: ferrule_asyncio.py asyncio|uvloop serve|drive PATH MODE SIZE SECONDS"""
+"""Ferrule on an event loop, both sides: ferrule_asyncio.py asyncio|uvloop[,asleep] serve|drive PATH MODE SIZE SECONDS"""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import ferrule
 import loops
 from task import Tally, Task, now, ready, result
 
+LOOP, _, WAY = sys.argv[1].partition(",")
+OPTIONS = {"busy_poll": 0} if WAY == "asleep" else {}
 HAS_SEND_MANY = hasattr(ferrule.Channel, "send_many")
 
 
@@ -29,7 +31,7 @@ async def serve(task: Task) -> None:
         except BaseException as error:
             ended.set_exception(error)
 
-    async with ferrule.listen("pipe:" + task.path, on_client):
+    async with ferrule.listen("pipe:" + task.path, on_client, **OPTIONS):
         ready()
         seconds = await ended - tally.started
     result(task, tally.count, seconds)
@@ -57,7 +59,7 @@ async def drive_rtt(task: Task, channel: ferrule.Channel) -> int:
 
 
 async def drive(task: Task) -> None:
-    async with ferrule.connect("pipe:" + task.path) as channel:
+    async with ferrule.connect("pipe:" + task.path, **OPTIONS) as channel:
         started = now()
         count = await (drive_stream if task.streams else drive_rtt)(task, channel)
         ended = now()
@@ -66,7 +68,7 @@ async def drive(task: Task) -> None:
 
 def main() -> None:
     task = Task(sys.argv[2:])
-    loops.run(sys.argv[1], serve(task) if task.serves else drive(task))
+    loops.run(LOOP, serve(task) if task.serves else drive(task))
 
 
 main()

@@ -59,6 +59,7 @@ NO_OPTIONS: list[dict[str, Any]] = [
     {"color": "red"}, {"wire": "aea"}, {"wire": 1}, {"max_message": 0}, {"max_message": "1"}, {"max_message": 2**40},
     {"high_water": 0}, {"high_water": None}, {"max_handles": 65}, {"max_handles": "1"}, {"max_handles": -1},
     {"handshake_timeout": -1}, {"close_timeout": "1"}, {"frame_timeout": float("nan")},
+    {"busy_poll": -0.0001}, {"busy_poll": 0.00101}, {"busy_poll": float("nan")}, {"busy_poll": "1"}, {"busy_poll": None},
 ]  # fmt: skip
 NO_SERVER_OPTIONS: list[dict[str, Any]] = [
     *NO_OPTIONS, {"secret": 7}, {"max_half_open": -1}, {"max_half_open": "1"}, {"allow": "some"}, {"allow": 7},

@@ -28,7 +28,7 @@ def connect(
     address: where the server is.
     timeout: seconds until there is a listener, which is tried again and again; None for no limit.
     wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host, any_user,
-    secret, inline: see ``Options``.
+    secret, inline, busy_poll: see ``Options``.
 
     On ``fifo:IN,OUT`` both sides may do this, each with its own order of the two. The descriptor of ``fd:N`` is the
     channel's from now on.
@@ -66,8 +66,8 @@ async def pair(**options: Unpack[_options.Options]) -> tuple[Channel, Channel]:
     >>> asyncio.run(main())
     b'to the other'
 
-    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline: of both; see
-    ``Options``.
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline,
+    busy_poll: of both; see ``Options``.
 
     Raises OSError when the system gives no more descriptors; NotSupportedError for handles on the plain wire;
     TypeError and ValueError for options.

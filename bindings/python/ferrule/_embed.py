@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import weakref
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ferrule, _lifetime, error
 from ._waiter import Waiter
 from ._weak import weak_method
+
+if TYPE_CHECKING:
+    from ._ferrule import _LoopPointer
+
+_PATIENCE = 0.0005
+"""Seconds for which answers are looked for before the asyncio loop has its turn."""
 
 _embedded: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Embedded] = weakref.WeakKeyDictionary()
 
@@ -66,20 +73,36 @@ class Embedded:
 
     def _turn(self) -> None:
         self._scheduled = False
-        if self._ended:
-            return
-        timeout = 0
+        if not self._ended:
+            self._run(_ferrule.ferpy_loop_turn)
+            self._linger()
+
+    def _run(self, turn: Callable[[_LoopPointer], int | None]) -> bool:
+        """One turn, and the tasks that it wakes. Gives whether there was a turn."""
+        timeout: int | None = 0
         self._turning = True
         try:
-            timeout = _ferrule.ferpy_loop_turn(self.c)
+            timeout = turn(self.c)
         finally:
             self._turning = False
             if not self._users:
                 self._end()
-            elif timeout >= 0 or self._timer is not None:
+            elif timeout is not None and (timeout >= 0 or self._timer is not None):
                 self._arm(timeout)
             if self._woken:
                 self._run_woken()
+        return timeout is not None
+
+    def _linger(self) -> None:
+        """Look for the answers to what the tasks have asked, and turn again for them: as long as the host may wait."""
+        until = 0.0
+        while not self._ended and self._run(_ferrule.ferpy_loop_linger):
+            now = time.monotonic()
+            if not until:
+                until = now + _PATIENCE
+            elif now >= until:
+                self._notified()
+                return
 
     def _run_woken(self) -> None:
         """Run the tasks that the turn has woken. This is a callback of the asyncio loop, as their own would be."""

@@ -33,6 +33,8 @@ class Options(TypedDict, total=False):
     secret: bytes, or text as UTF-8, that both sides know and nobody else: each proves it to the other before a
     message goes. Between a server and its clients, on the native wire.
     inline: share no memory: all bytes go through the transport.
+    busy_poll: seconds, up to 0.001, to look for an answer before going to sleep, where answers come that soon; 0.00005
+    when missing, 0: never.
     """
 
     wire: str
@@ -46,11 +48,20 @@ class Options(TypedDict, total=False):
     any_user: bool
     secret: str | Buffer
     inline: bool
+    busy_poll: float
 
 
 def _limit(seconds: float | None) -> int:
     # 0 stands for the default in C.
     return _time.milliseconds(seconds) or 1
+
+
+def _busy_poll(seconds: float) -> int:
+    most = _ferrule.FER_BUSY_POLL_MAX_US
+    if not 0 <= seconds <= most / 1_000_000:
+        raise ValueError(f"busy_poll must be from 0 to {most / 1_000_000} seconds")
+    # 0 stands for the default in C.
+    return max(1, round(seconds * 1_000_000)) if seconds else -1
 
 
 def _positive(name: str, number: int) -> int:
@@ -107,6 +118,8 @@ def to_c(options: Options, connect_timeout: float | None = CONNECT_TIMEOUT) -> d
         fields["frame_timeout_ms"] = _limit(options["frame_timeout"])
     if "max_handles" in options:
         fields["max_handles"] = options["max_handles"]
+    if "busy_poll" in options:
+        fields["busy_poll_us"] = _busy_poll(options["busy_poll"])
     if "secret" in options:
         fields["secret"] = _bytes_of(options["secret"])
     fields["flags"] = sum(flag for name, flag in _FLAGS.items() if options.get(name))

@@ -25,8 +25,8 @@ def parent(**options: Unpack[_options.Options]) -> Opening[Channel]:
     The environment variable that names it is removed, so that this works once, and children of this process do not
     take it for theirs.
 
-    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline: see
-    ``Options``.
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline,
+    busy_poll: see ``Options``.
 
     >>> async def main():
     ...     try:

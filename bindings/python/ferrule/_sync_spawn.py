@@ -113,8 +113,8 @@ def spawn(
     stdin, stdout, stderr: its standard streams, as ``subprocess`` takes them; None for this process's own.
     env: its environment; None for that of this process.
     cwd: its working directory; None for that of this process.
-    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline: of the channel;
-    see ``Options``.
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline,
+    busy_poll: of the channel; see ``Options``.
 
     >>> code = "from ferrule import sync; c = sync.parent(); c.send(c.recv()[::-1]); c.close()"
     >>> with sync.spawn(sys.executable, "-c", code) as child:

@@ -262,7 +262,7 @@ def listen(
     it is read, and answers True or False; when it raises, the client is closed, and the exception goes to the asyncio
     loop's exception handler.
     wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host, secret,
-    inline: of the channels; see ``Options``.
+    inline, busy_poll: of the channels; see ``Options``.
 
     >>> async def count(channel):
     ...     await channel.send(b"%d" % len([message async for message in channel]))

@@ -159,7 +159,7 @@ def connect(
     address: where the server is.
     timeout: seconds until there is a listener, which is tried again and again; None for no limit.
     wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host, any_user,
-    secret, inline: see ``Options``.
+    secret, inline, busy_poll: see ``Options``.
 
     Raises as ``ferrule.connect()``; for an ``fd:`` address also InterruptedCallError when a signal arrived: the
     handshake cannot be tried again then. After an error the descriptor is the caller's again.
@@ -173,8 +173,8 @@ def pair(**options: Unpack[_options.Options]) -> tuple[Channel, Channel]:
 
     On the native wire a thread says hello for one of them, which has ended when this returns.
 
-    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline: of both; see
-    ``Options``.
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline,
+    busy_poll: of both; see ``Options``.
 
     Raises OSError when the system gives no more descriptors; NotSupportedError for handles on the plain wire;
     TypeError and ValueError for options.
@@ -223,7 +223,7 @@ def listen(
     max_half_open: clients that are connected and have not said hello; for one more, the oldest is closed. 0: 128.
     allow: as for ``ferrule.listen()``; what it raises comes out of ``accept()``, and the client is closed.
     wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, any_host, secret,
-    inline: of the channels; see ``Options``.
+    inline, busy_poll: of the channels; see ``Options``.
 
     >>> def serve(server):
     ...     with server.accept() as channel:
@@ -255,8 +255,8 @@ def parent(**options: Unpack[_options.Options]) -> Channel:
     The environment variable that names it is removed, so that this works once, and children of this process do not
     take it for theirs.
 
-    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline: see
-    ``Options``.
+    wire, max_message, high_water, handshake_timeout, close_timeout, frame_timeout, max_handles, inline,
+    busy_poll: see ``Options``.
 
     Raises as ``ferrule.parent()``; InterruptedCallError when a signal arrived: the channel is closed then.
     Source: ``fer_sync_parent``.

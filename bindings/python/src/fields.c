@@ -26,6 +26,7 @@ const ferpy_field ferpy_channel_options_fields[] = {
     FIELD(fer_channel_options, close_timeout_ms, FERPY_I64),
     FIELD(fer_channel_options, frame_timeout_ms, FERPY_I64),
     FIELD(fer_channel_options, secret, FERPY_BYTES),
+    FIELD(fer_channel_options, busy_poll_us, FERPY_I64),
     FIELD_END,
 };
 

@@ -54,6 +54,23 @@ PyObject *ferpy_loop_turn(fer_loop *loop) {
     return PyLong_FromLongLong(timeout_ms);
 }
 
+PyObject *ferpy_loop_linger(fer_loop *loop) {
+    int ready = 0;
+    fer_status status;
+
+    Py_BEGIN_ALLOW_THREADS;
+    status = fer_loop_linger(loop, &ready);
+    Py_END_ALLOW_THREADS;
+    if (status != FER_OK) {
+        ferpy_raise(status);
+        return NULL;
+    }
+    if (!ready) {
+        Py_RETURN_NONE;
+    }
+    return ferpy_loop_turn(loop);
+}
+
 static int worth_holding(const ferpy_parts *parts) {
     size_t size = 0;
 

@@ -49,6 +49,9 @@ PyObject *ferpy_channel_use_bytes(fer_channel *channel);
  */
 PyObject *ferpy_loop_turn(fer_loop *loop);
 
+/** As fer_loop_linger(), and when there is something, ferpy_loop_turn(); None when there is not. */
+PyObject *ferpy_loop_linger(fer_loop *loop);
+
 /**
  * Send a message without a callback, and tell whether the channel is still writable.
  *

@@ -18,7 +18,7 @@ const package_ = path.resolve(__dirname, '../../bindings/node');
 const root = path.resolve(__dirname, '../..');
 const ferrule = require(package_);
 /** The addon's file that the tests run on. */
-const addon = path.resolve(process.env.FERRULE_NODE_ADDON || require(path.join(package_, 'lib', 'prebuilt.js')).prebuilt());
+const addon = path.resolve(process.env.FERRULE_NODE_ADDON || require(path.join(package_, 'node_modules', 'node-gyp-build')).resolve(package_));
 
 /** The loop turns once, from poll to poll. */
 async function turn(count = 1) {

@@ -19,9 +19,11 @@ function copyRepository(to) {
     recursive: true,
     filter: (from) => !['build', 'node_modules', 'prebuilds'].includes(path.relative(package_, from).split(path.sep)[0]),
   });
-  // Instead of fetching it.
-  const headers = path.join('node_modules', 'node-api-headers');
-  fs.cpSync(path.join(package_, headers), path.join(to, 'bindings', 'node', headers), { recursive: true });
+  // Instead of fetching them.
+  for (const name of ['node-api-headers', 'node-gyp-build']) {
+    const module = path.join('node_modules', name);
+    fs.cpSync(path.join(package_, module), path.join(to, 'bindings', 'node', module), { recursive: true });
+  }
 }
 
 function run(command, args, cwd, more = {}) {
@@ -100,8 +102,12 @@ test('npm pack makes a package that needs no compiler and no network', { timeout
     const repository = path.join(folder, 'repository');
     copyRepository(repository);
     const source = path.join(repository, 'bindings', 'node');
-    const [{ filename, files }] = JSON.parse(run('npm', ['pack', '--json', '--offline', '--silent', '--pack-destination', folder], source).replace(/^[^]*?(?=^\[$)/m, ''));
-    const names = files.map((file) => file.path);
+    const [{ filename, files, bundled }] = JSON.parse(run('npm', ['pack', '--json', '--offline', '--silent', '--pack-destination', folder], source).replace(/^[^]*?(?=^\[$)/m, ''));
+    assert.deepEqual(bundled, ['node-gyp-build']);
+    const inside = files.map((file) => file.path);
+    const loader = inside.filter((name) => name.startsWith('node_modules/')).map((name) => name.replace('node_modules/node-gyp-build/', ''));
+    for (const name of ['LICENSE', 'index.js', 'node-gyp-build.js', 'package.json']) assert.ok(loader.includes(name), name);
+    const names = inside.filter((name) => !name.startsWith('node_modules/'));
     assert.deepEqual(names.filter((name) => !/^(lib[/][\w.]+\.m?js|prebuilds[/][\w-]+[/]ferrule\.\w+\.node)$/.test(name)).sort(), [
       'LICENSE', 'README.md', 'THIRD-PARTY.md', 'index.d.mts', 'index.d.ts', 'package.json', 'scripts/build.js',
     ]);
@@ -128,6 +134,11 @@ test('npm pack makes a package that needs no compiler and no network', { timeout
       assert.deepEqual(needed.filter((line) => !/\[(libc\.so\.6|libpthread\.so\.0|ld-linux[\w.-]*)\]/.test(line)), []);
       // Another platform's package says what is missing.
       fs.rmSync(binary);
+      const refusal = "try { require('ferrule') } catch (error) { console.log(error.code, error.message) }";
+      assert.match(
+        run(process.execPath, ['-e', refusal], user),
+        /^ERR_FERRULE_ADDON ferrule: the addon could not be found: No native build was found for platform=\w+ arch=\w+ .*\. Build it with /,
+      );
       const { stdout, stderr, status } = spawnSync(process.execPath, [path.join(installed, 'scripts', 'build.js')], { encoding: 'utf8' });
       assert.equal(status, 1);
       assert.match(stdout + stderr, /^ferrule: the package has no addon for [\w-]+, and no sources\./);

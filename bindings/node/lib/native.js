@@ -3,7 +3,6 @@
 /** Loads the addon, once for CommonJS and ES modules alike. */
 
 const path = require('node:path');
-const { prebuilt } = require('./prebuilt.js');
 
 /** The oldest Node that has what the package needs. */
 const LEAST = [18, 19];
@@ -26,21 +25,24 @@ function checkRuntime({ bun, deno, node }) {
 
 /** The one that the environment names, or that of the package, which its script has built or npm has brought. */
 function find() {
-  return path.resolve(process.env.FERRULE_NODE_ADDON || prebuilt());
+  if (process.env.FERRULE_NODE_ADDON) return path.resolve(process.env.FERRULE_NODE_ADDON);
+  // Not at the top of the file: what is no Node is told so first.
+  return require('node-gyp-build').resolve(path.join(__dirname, '..'));
 }
 
 function load() {
   checkRuntime(process.versions);
-  const file = find();
+  let file;
   let addon;
   try {
+    file = find();
     addon = require(file);
   } catch (cause) {
     const [reason] = cause.message.split('\n');
+    const what = file === undefined ? 'found' : `loaded from ${file}`;
     throw refuse(
       'ERR_FERRULE_ADDON',
-      `the addon could not be loaded from ${file}: ${reason}. ` +
-        'Build it with "node scripts/build.js" in the folder of the package.',
+      `the addon could not be ${what}: ${reason}. Build it with "node scripts/build.js" in the folder of the package.`,
       cause,
     );
   }

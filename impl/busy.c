@@ -2,17 +2,15 @@
 
 enum { LATE = 2 };
 
-void fer__busy_init(fer__busy *busy, uint32_t window_ns) {
+void fer__busy_init(fer__busy *busy) {
     busy->asked_ns = 0;
-    busy->window_ns = window_ns;
-    busy->sent = 0;
+    busy->window_ns = 0;
     busy->switches = 0;
     busy->evidence = 0;
     busy->needed = FER__BUSY_EVIDENCE;
     busy->score = 0;
     busy->judged = 0;
     busy->counted = 0;
-    busy->heard = 0;
 }
 
 static void turn_on(fer__busy *busy) {
@@ -49,7 +47,11 @@ static void note_looker(fer__busy *busy, int64_t ns) {
         turn_off(busy);
 }
 
-void fer__busy_answered(fer__busy *busy, int64_t ns) {
+void fer__busy_answer(fer__busy *busy, int64_t now_ns) {
+    int64_t ns = now_ns - busy->asked_ns;
+    if (busy->asked_ns == 0)
+        return;
+    busy->asked_ns = 0;
     if (fer__busy_is_on(busy))
         note_looker(busy, ns);
     else
@@ -74,6 +76,7 @@ void fer__busy_judge(fer__busy *busy, uint32_t switches) {
 }
 
 void fer__busy_spoiled(fer__busy *busy) {
+    busy->asked_ns = 0;
     if (!fer__busy_is_on(busy))
         busy->evidence = 0;
 }

@@ -2,14 +2,14 @@
  * When it pays to look for an answer instead of going to sleep.
  *
  * To wake up a process that sleeps takes the kernel longer than all else in a round trip. Who knows that the
- * answer comes at once looks for it a few times instead. This is how a channel knows: no I/O and no clock, only
- * times that it is given. look.h does the looking.
+ * answer comes at once looks for it a few times instead. This is how a loop knows: no I/O and no clock, only times that
+ * it is given. look.h does the looking.
  *
- * What counts are exchanges: little was heard, little was sent, and then little is heard again. The time between
- * the two latter is that of an answer. Answers that come soon, several in a row, turn looking on. When too many are
- * late, or who looks is interrupted again and again, that turns it off, and then more evidence is asked for than before.
- * So it does where both sides share a processor, on which who looks only keeps the other from answering. A stream in one
- * direction has no answers.
+ * What counts are exchanges: on a channel little was heard, little was sent, and then little is heard again, on this one
+ * or on another where that is so. The time between the two latter is that of an answer. Answers that come soon, several
+ * in a row, turn looking on. When too many are late, or who looks is interrupted again and again, that turns it off, and
+ * then more evidence is asked for than before. So it does where both sides share a processor, on which who looks only
+ * keeps the other from answering. A stream in one direction has no answers.
  */
 #ifndef FER_IMPL_BUSY_H
 #define FER_IMPL_BUSY_H
@@ -31,27 +31,31 @@ enum {
 };
 
 typedef struct fer__busy {
-    int64_t asked_ns;   /**< when a question was sent that has no answer yet; 0: none was */
-    uint32_t window_ns; /**< how long after that to look; 0: never */
-    uint32_t sent;      /**< the channel's count of messages at the question, its lower bits */
+    int64_t asked_ns; /**< when the last question was sent, if nothing was answered since; else 0 */
+    uint32_t window_ns; /**< how long after that to look */
     uint32_t switches;  /**< what it was judged by last */
     uint16_t evidence;  /**< off: answers in a row that came soon. On: times that it went well */
     uint16_t needed;    /**< the evidence that turns it on */
     uint8_t score;      /**< above 0 while it is on */
     uint8_t judged;     /**< answers since it was judged */
     uint8_t counted;    /**< `switches` is known since it was turned on */
-    uint8_t heard;      /**< little came, and nothing was sent since */
 } fer__busy;
 
-void fer__busy_init(fer__busy *busy, uint32_t window_ns);
+void fer__busy_init(fer__busy *busy);
 
 /** Whether looking pays, by what is known. */
 static inline int fer__busy_is_on(const fer__busy *busy) {
     return busy->score > 0;
 }
 
-/** An answer took so long. */
-void fer__busy_answered(fer__busy *busy, int64_t ns);
+/** A question was sent at this time, whose answer is worth looking for so long. */
+static inline void fer__busy_ask(fer__busy *busy, int64_t now_ns, uint32_t window_ns) {
+    busy->asked_ns = now_ns;
+    busy->window_ns = window_ns;
+}
+
+/** An answer came at this time, if there was a question. */
+void fer__busy_answer(fer__busy *busy, int64_t now_ns);
 
 /** Whether it is time to judge it. */
 static inline int fer__busy_is_due(const fer__busy *busy) {
@@ -61,7 +65,7 @@ static inline int fer__busy_is_due(const fer__busy *busy) {
 /** Judge it by how often others have taken this thread's processor so far, in all. */
 void fer__busy_judge(fer__busy *busy, uint32_t switches);
 
-/** Something else came than an answer. */
+/** Something else came than an answer to the question. */
 void fer__busy_spoiled(fer__busy *busy);
 
 #endif

@@ -219,8 +219,8 @@ fer_status fer__channel_new(fer_loop *loop, const fer_channel_options *options, 
     channel->hard_cap = options->hard_cap;
     channel->close_timeout_ms = options->close_timeout_ms;
     channel->frame_timeout_ms = options->frame_timeout_ms;
-    fer__busy_init(&channel->answers,
-                   options->busy_poll_us < 0 ? 0u : (uint32_t)options->busy_poll_us * 1000u);
+    channel->busy_poll_ns =
+        options->busy_poll_us < 0 ? 0u : (uint32_t)options->busy_poll_us * 1000u;
     *out = channel;
     return FER_OK;
 }

@@ -9,7 +9,6 @@
 #define FER_IMPL_CHANNEL_H
 
 #include "auth.h"
-#include "busy.h"
 #include "callback.h"
 #include "deadline.h"
 #include "ferrule/info.h"
@@ -103,15 +102,18 @@ struct fer_channel {
     uint8_t ios_open;     /**< ios that are not closed: at 0 the channel can be, too */
     uint8_t ended;        /**< nothing more can be received: `end` says why */
     uint8_t called;       /**< this side connected, and the peer may not have accepted yet */
+    uint8_t heard;        /**< little came, and nothing was sent since */
+    uint8_t asked;        /**< something was sent then, and nothing came since */
     uint16_t version;     /**< of the native wire */
 
     fer_status end;    /**< how receiving ended */
     fer_status broken; /**< why sending failed, once it has */
     fer_status close_status;
     uint32_t small; /**< bytes in a message that is copied to wait, and that both sides take */
-    uint64_t turn;  /**< the loop's turn of the last immediate write */
+    uint32_t busy_poll_ns; /**< how long to look for answers; 0: never */
+    uint32_t asked_at;     /**< `messages_out` when it asked last, its lower bits */
+    uint64_t turn;         /**< the loop's turn of the last immediate write */
 
-    fer__busy answers; /**< what is known of how soon they come */
     fer__sendq out;
     fer__intake in;
     fer__limits limits;

@@ -1,44 +1,48 @@
 #include "look.h"
 
-/* Whether too much was sent since for a question. */
+/* Whether too much was sent since it asked. */
 static int is_stream(const fer_channel *channel) {
-    return (uint32_t)channel->messages_out - channel->answers.sent > FER__BUSY_MESSAGES;
+    return (uint32_t)channel->messages_out - channel->asked_at > FER__BUSY_MESSAGES;
 }
 
-static int may_look(const fer_channel *channel, int64_t until_ns) {
-    return !is_stream(channel) && fer__os_now_ns() < until_ns;
+/* Whether it is time yet. */
+static int may_look(const fer_channel *channel) {
+    const fer__busy *answers = &channel->object.loop->look.answers;
+    return answers->asked_ns != 0 && !is_stream(channel) &&
+           fer__os_now_ns() < answers->asked_ns + answers->window_ns;
 }
 
 void fer__look_ask(fer_channel *channel) {
     fer_loop *loop = channel->object.loop;
-    fer__busy *answers = &channel->answers;
-    answers->heard = 0;
-    answers->asked_ns = fer__os_now_ns();
-    answers->sent = (uint32_t)channel->messages_out;
-    if (!fer__busy_is_on(answers) || loop->uv == NULL || (channel->io.wanted & FER__WAIT_READ) == 0)
+    fer__look *look = &loop->look;
+    channel->heard = 0;
+    channel->asked = 1;
+    channel->asked_at = (uint32_t)channel->messages_out;
+    fer__busy_ask(&look->answers, fer__os_now_ns(), channel->busy_poll_ns);
+    if (!fer__busy_is_on(&look->answers))
         return;
-    loop->look.channel = channel;
-    loop->look.until_ns = answers->asked_ns + answers->window_ns;
+    if (loop->uv != NULL && (channel->io.wanted & FER__WAIT_READ) == 0)
+        return;
+    look->channel = channel;
     /* A host is to linger. */
     fer__loop_touch(loop);
 }
 
 void fer__look_heard(fer_channel *channel, int little) {
-    fer__busy *answers = &channel->answers;
-    if (answers->window_ns == 0)
+    fer__busy *answers = &channel->object.loop->look.answers;
+    if (channel->busy_poll_ns == 0)
         return;
-    answers->heard = little != 0;
-    if (answers->asked_ns == 0)
+    channel->heard = little != 0;
+    if (!channel->asked)
         return;
-    if (little && !is_stream(channel)) {
-        fer__busy_answered(answers, fer__os_now_ns() - answers->asked_ns);
+    channel->asked = 0;
+    if (!little || is_stream(channel)) {
+        fer__busy_spoiled(answers);
+    } else if (answers->asked_ns != 0) {
+        fer__busy_answer(answers, fer__os_now_ns());
         if (fer__busy_is_due(answers))
             fer__busy_judge(answers, fer__os_switches());
-    } else {
-        fer__busy_spoiled(answers);
     }
-    answers->asked_ns = 0;
-    fer__look_forget(channel);
 }
 
 void fer__look_forget(fer_channel *channel) {
@@ -56,7 +60,7 @@ void fer__look_turn(fer_loop *loop) {
     /* Who called for a single turn decides about waiting. */
     if (loop->stepping)
         return;
-    if (look->channel != NULL && !may_look(look->channel, look->until_ns))
+    if (look->channel != NULL && !may_look(look->channel))
         look->channel = NULL;
     if (look->active == (look->channel != NULL))
         return;
@@ -73,7 +77,7 @@ int fer__look_linger(fer_loop *loop) {
     /* Its descriptor does not speak for all that there is to do. */
     if (channel == NULL || loop->unpolled || !fer__link_alone(&loop->ready))
         return 0;
-    while (may_look(channel, loop->look.until_ns)) {
+    while (may_look(channel)) {
         if (fer__os_wait(&wait, 1, 0) == FER_OK)
             return 1;
     }
@@ -82,13 +86,13 @@ int fer__look_linger(fer_loop *loop) {
 }
 
 fer_status fer__look_read(fer_channel *channel) {
-    const fer__busy *answers = &channel->answers;
+    fer__look *look = &channel->object.loop->look;
     const fer__batch *batch = &channel->object.loop->batch;
-    int64_t until_ns = answers->asked_ns + answers->window_ns;
     fer_status status = FER_EAGAIN;
-    if (answers->asked_ns == 0 || !fer__busy_is_on(answers) || channel->out.queued > 0)
+    if (look->channel == NULL || channel->out.queued > 0)
         return FER_EAGAIN;
-    while (status == FER_EAGAIN && batch->count == 0 && may_look(channel, until_ns))
+    while (status == FER_EAGAIN && batch->count == 0 && may_look(channel))
         status = fer__channel_read(channel, 0);
+    look->channel = NULL;
     return status;
 }

@@ -12,12 +12,12 @@
 
 #include "channel.h"
 
-/** The kernel has all that was sent, and that came after something was heard. */
+/** The kernel has what was sent after something was heard. */
 void fer__look_ask(fer_channel *channel);
 
 /** The kernel has all that was sent. */
 static inline void fer__look_sent(fer_channel *channel) {
-    if (channel->answers.heard)
+    if (channel->heard)
         fer__look_ask(channel);
 }
 

@@ -138,6 +138,7 @@ static fer_loop *make(fer__loop_kind kind) {
     loop->kind = (uint8_t)kind;
     loop->mark = mark;
     loop->thread = uv_thread_self();
+    fer__busy_init(&loop->look.answers);
     fer__link_init(&loop->objects);
     fer__link_init(&loop->ready);
     fer__link_init(&loop->ios);

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "busy.h"
 #include "ferrule/loop.h"
 #include "ferrule/uv.h"
 #include "intake.h"
@@ -19,11 +20,11 @@ typedef enum fer__loop_kind {
     FER__LOOP_BLOCKING  /**< under a blocking channel or server; has no libuv loop */
 } fer__loop_kind;
 
-/** Whose answer a loop looks for before it sleeps: look.h. */
+/** What a loop looks for before it sleeps: look.h. */
 typedef struct fer__look {
-    fer_channel *channel; /**< NULL: none's */
-    int64_t until_ns;
-    int active; /**< `looking` runs */
+    fer_channel *channel; /**< that asked last, and waits for the answer; NULL: none */
+    int active;           /**< `looking` runs */
+    fer__busy answers;    /**< what is known of how soon they come */
 } fer__look;
 
 struct fer_loop {

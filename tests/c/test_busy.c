@@ -5,9 +5,18 @@
 enum { WINDOW = 50000, IN_TIME = WINDOW, LATE = WINDOW + 1, QUICK = WINDOW / 10 };
 enum { SOON = WINDOW * FER__BUSY_SOON, NOT_SOON = SOON + 1 };
 
+/* A question now, and its answer so many nanoseconds later. */
+static void answer_after(fer__busy *busy, int64_t ns) {
+    static int64_t now = 1;
+    fer__busy_ask(busy, now, WINDOW);
+    now += ns;
+    fer__busy_answer(busy, now);
+    assert_int_equal(busy->asked_ns, 0);
+}
+
 static void answer(fer__busy *busy, int64_t ns, size_t times) {
     for (size_t i = 0; i < times; i++)
-        fer__busy_answered(busy, ns);
+        answer_after(busy, ns);
 }
 
 /* How many answers of this kind turn it off. */
@@ -15,7 +24,7 @@ static size_t until_off(fer__busy *busy, int64_t ns) {
     size_t n = 0;
     for (; fer__busy_is_on(busy); n++) {
         assert_true(n <= FER__BUSY_MOST_SCORE);
-        fer__busy_answered(busy, ns);
+        answer_after(busy, ns);
     }
     return n;
 }
@@ -25,7 +34,7 @@ static size_t until_on(fer__busy *busy, int64_t ns) {
     size_t n = 0;
     for (; !fer__busy_is_on(busy); n++) {
         assert_true(n <= FER__BUSY_MOST_EVIDENCE);
-        fer__busy_answered(busy, ns);
+        answer_after(busy, ns);
     }
     return n;
 }
@@ -33,9 +42,12 @@ static size_t until_on(fer__busy *busy, int64_t ns) {
 static void answers_that_come_soon_turn_it_on(void **state) {
     (void)state;
     fer__busy busy;
-    fer__busy_init(&busy, WINDOW);
+    fer__busy_init(&busy);
     assert_false(fer__busy_is_on(&busy));
-    assert_int_equal(busy.asked_ns, 0);
+    /* Without a question there is no answer. */
+    for (int i = 0; i < 2 * FER__BUSY_EVIDENCE; i++)
+        fer__busy_answer(&busy, 1);
+    assert_false(fer__busy_is_on(&busy));
     answer(&busy, SOON, FER__BUSY_EVIDENCE - 1);
     assert_false(fer__busy_is_on(&busy));
     answer(&busy, SOON, 1);
@@ -45,7 +57,7 @@ static void answers_that_come_soon_turn_it_on(void **state) {
 static void they_must_come_in_a_row(void **state) {
     (void)state;
     fer__busy busy;
-    fer__busy_init(&busy, WINDOW);
+    fer__busy_init(&busy);
     for (int i = 0; i < 100; i++) {
         answer(&busy, SOON, FER__BUSY_EVIDENCE - 1);
         if (i % 2 == 0)
@@ -60,7 +72,7 @@ static void they_must_come_in_a_row(void **state) {
 static void late_answers_turn_it_off(void **state) {
     (void)state;
     fer__busy busy;
-    fer__busy_init(&busy, WINDOW);
+    fer__busy_init(&busy);
     until_on(&busy, SOON);
     assert_int_equal(until_off(&busy, LATE), FER__BUSY_SCORE / 2);
     /* When it has done well for a while, it bears some more. */
@@ -72,7 +84,7 @@ static void late_answers_turn_it_off(void **state) {
 static void one_late_answer_in_three_is_the_most_that_it_bears(void **state) {
     (void)state;
     fer__busy busy;
-    fer__busy_init(&busy, WINDOW);
+    fer__busy_init(&busy);
     until_on(&busy, SOON);
     for (int i = 0; i < 1000; i++) {
         answer(&busy, IN_TIME, 2);
@@ -89,10 +101,10 @@ static void one_late_answer_in_three_is_the_most_that_it_bears(void **state) {
 static void judge_each_time(fer__busy *busy, uint32_t *switches, uint32_t since, size_t times) {
     for (size_t i = 0; i < times; i++) {
         while (!fer__busy_is_due(busy))
-            fer__busy_answered(busy, QUICK);
+            answer_after(busy, QUICK);
         *switches += since;
         fer__busy_judge(busy, *switches);
-        fer__busy_answered(busy, QUICK);
+        answer_after(busy, QUICK);
     }
 }
 
@@ -102,7 +114,7 @@ static void who_is_interrupted_again_and_again_does_not_look(void **state) {
     fer__busy busy;
     /* It begins anywhere, and may overflow. */
     uint32_t switches = UINT32_MAX - FER__BUSY_SWITCHES;
-    fer__busy_init(&busy, WINDOW);
+    fer__busy_init(&busy);
     assert_false(fer__busy_is_due(&busy));
     until_on(&busy, SOON);
     assert_true(fer__busy_is_due(&busy));
@@ -125,7 +137,7 @@ static void who_is_interrupted_again_and_again_does_not_look(void **state) {
 static void each_time_in_vain_more_evidence_is_asked_for(void **state) {
     (void)state;
     fer__busy busy;
-    fer__busy_init(&busy, WINDOW);
+    fer__busy_init(&busy);
     size_t least = FER__BUSY_EVIDENCE;
     uint32_t switches = 0;
     for (int i = 0; i < 20; i++) {
@@ -147,7 +159,7 @@ static void each_time_in_vain_more_evidence_is_asked_for(void **state) {
 static void what_is_no_answer_does_not_turn_it_off(void **state) {
     (void)state;
     fer__busy busy;
-    fer__busy_init(&busy, WINDOW);
+    fer__busy_init(&busy);
     until_on(&busy, SOON);
     for (int i = 0; i < 100; i++)
         fer__busy_spoiled(&busy);

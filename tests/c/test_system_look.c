@@ -106,7 +106,7 @@ static void exchange(talk *one) {
 static void learn(talk *one) {
     raw_send(one->peer, frame, FRAME);
     get(one, 1);
-    for (int i = 0; !fer__busy_is_on(&one->channel->answers); i++) {
+    for (int i = 0; !fer__busy_is_on(&one->loop->look.answers); i++) {
         assert_true(i < TRIES);
         exchange(one);
     }
@@ -255,6 +255,35 @@ static void a_host_lingers_only_for_an_answer(void **state) {
         system_unwatch();
     }
     talk_close(&one);
+}
+
+/* Who has many channels is asked by one after the other: each has its next question late, and all of them soon. */
+static void channels_learn_together(void **state) {
+    (void)state;
+    enum { COUNT = 50 };
+    talk all[COUNT];
+    noted closed = {0};
+    talk_open(&all[0], WINDOW_US);
+    for (int i = 1; i < COUNT; i++)
+        talk_on(&all[i], all[0].loop, NULL, WINDOW_US);
+    for (int i = 0; !fer__busy_is_on(&all[0].loop->look.answers); i++) {
+        talk *one = &all[i % COUNT];
+        assert_true(i < TRIES);
+        raw_send(one->peer, frame, FRAME);
+        get(one, 1);
+        ask(one);
+        hear(one);
+    }
+    for (int i = 1; i < COUNT; i++) {
+        assert_int_equal(fer_channel_abort(all[i].channel), FER_OK);
+        assert_int_equal(fer_channel_close(all[i].channel, note_closed, &closed), FER_OK);
+        while (closed.calls < i)
+            turn(&all[0]);
+        fer_channel_unref(all[i].channel);
+        raw_close(all[i].peer);
+        inbox_free(&all[i].box);
+    }
+    talk_close(&all[0]);
 }
 
 static void a_borrowed_loop_looks_by_itself(void **state) {
@@ -433,6 +462,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(a_running_loop_looks_in_turns),
         HARNESS_TEST(whatever_comes_ends_a_look),
         HARNESS_TEST(a_host_lingers_only_for_an_answer),
+        HARNESS_TEST(channels_learn_together),
         HARNESS_TEST(a_borrowed_loop_looks_by_itself),
         HARNESS_TEST(a_channel_that_is_told_so_never_looks),
         HARNESS_TEST(streams_do_not_look),

@@ -195,6 +195,9 @@ void fer__opening_free(fer__opening *opening);
 /** Try to reach the place, now and later. */
 void fer__channel_try_connect(fer_channel *channel);
 
+/** The time is up, for a channel that is not open yet: try once more if the way is tried; what comes of it ends that. */
+void fer__channel_give_up_connecting(fer_channel *channel);
+
 /** The descriptor is writable while the connection is under way. */
 void fer__channel_connect_ready(fer_channel *channel);
 

@@ -43,6 +43,15 @@ static void on_retry(fer__deadline *deadline) {
     fer__channel_watch(channel);
 }
 
+void fer__channel_give_up_connecting(fer_channel *channel) {
+    fer__deadline *deadline = &channel->deadline;
+    channel->opening->give_up = 0;
+    if (deadline->expired != on_retry || fer__link_alone(&deadline->link))
+        return;
+    fer__deadline_clear(channel->object.loop, deadline);
+    on_retry(deadline);
+}
+
 /* Nobody is there yet: wait a little, unless the time is up. */
 static void retry_connect(fer_channel *channel, fer_status status) {
     fer__opening *opening = channel->opening;

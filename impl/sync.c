@@ -125,6 +125,13 @@ fer_status fer__sync_connect(const char *address, const fer_channel_options *opt
     fer__sync_settle(loop);
     while (status == FER_OK && !result.done)
         status = turn(loop, limit);
+    if (status == FER_ETIMEDOUT && !result.done) {
+        /* Say why: a last try tells, if it is about that. */
+        fer__channel_give_up_connecting(channel);
+        status = turn(loop, limit);
+    }
+    if (status == FER_ETIMEDOUT)
+        status = fer__fail(FER_ETIMEDOUT, "the channel was not open in time");
     /* What has come counts, also when it came with the end of the time. */
     if (result.done)
         status = result.status == FER_OK ? FER_OK : fer__fail_kept(result.status, &result.detail);

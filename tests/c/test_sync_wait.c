@@ -196,10 +196,15 @@ static void connecting_has_limits(void **state) {
     fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
     fer_channel *channel = NULL;
     int64_t start = now_ms();
-    assert_int_equal(fer_sync_connect(address_of("none"), NULL, SHORT_MS, &channel), FER_ETIMEDOUT);
+    assert_int_equal(fer_sync_connect(address_of("none"), NULL, SHORT_MS, &channel), FER_ENOENT);
     assert_true(now_ms() - start >= SHORT_MS);
+    assert_non_null(strstr(fer_status_detail(), harness_path("none")));
     assert_null(channel);
-    assert_int_equal(fer_sync_connect(address_of("none"), NULL, 0, &channel), FER_ETIMEDOUT);
+    assert_int_equal(fer_sync_connect(address_of("none"), NULL, 0, &channel), FER_ENOENT);
+    assert_non_null(strstr(fer_status_detail(), harness_path("none")));
+    options.connect_timeout_ms = -1;
+    assert_int_equal(fer_sync_connect(address_of("none"), &options, SHORT_MS, &channel),
+                     FER_ENOENT);
     options.connect_timeout_ms = SHORT_MS;
     start = now_ms();
     assert_int_equal(fer_sync_connect(address_of("none"), &options, -1, &channel), FER_ENOENT);
@@ -208,13 +213,25 @@ static void connecting_has_limits(void **state) {
     /* A listener that does not say hello. */
     int raw = raw_listen(harness_path("s"));
     assert_int_equal(fer_sync_connect(address_of("s"), NULL, SHORT_MS, &channel), FER_ETIMEDOUT);
+    assert_string_equal(fer_status_detail(), "the channel was not open in time");
     options.handshake_timeout_ms = SHORT_MS;
     assert_int_equal(fer_sync_connect(address_of("s"), &options, -1, &channel), FER_ETIMEDOUT);
     assert_null(channel);
     raw_close(raw);
     assert_int_equal(fer_sync_connect(address_of("s"), &options, INT64_MAX, &channel),
                      FER_ECONNREFUSED);
+    assert_int_equal(fer_sync_connect(address_of("s"), NULL, SHORT_MS, &channel), FER_ECONNREFUSED);
+    assert_non_null(strstr(fer_status_detail(), harness_path("s")));
     assert_int_equal(unlink(harness_path("s")), 0);
+    /* A port that the kernel has just taken back. */
+    fer_server *server = NULL;
+    char tcp[64];
+    size_t size = sizeof tcp;
+    assert_int_equal(fer_sync_listen("tcp:127.0.0.1:0", NULL, &server), FER_OK);
+    assert_int_equal(fer_server_address(server, tcp, &size), FER_OK);
+    fer_server_unref(server);
+    assert_int_equal(fer_sync_connect(tcp, NULL, SHORT_MS, &channel), FER_ECONNREFUSED);
+    assert_int_equal(fer_sync_connect(tcp, NULL, 0, &channel), FER_ECONNREFUSED);
 }
 
 /* Signals. */

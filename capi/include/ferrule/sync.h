@@ -34,7 +34,8 @@ FER_BEGIN_DECLS
  * Thread: any.
  * Callbacks: may be called from any callback, which then waits.
  * @return FER_OK; FER_ETIMEDOUT; FER_EINTR (nothing is left behind); otherwise what
- *         fer_channel_connect() and its callback give.
+ *         fer_channel_connect() and its callback give: FER_ENOENT or FER_ECONNREFUSED when nobody
+ *         listened all the time, whichever limit ended the tries.
  * Seed: aea `IPCChannelClient.connect`.
  */
 FER_API fer_status fer_sync_connect(const char *address, const fer_channel_options *options,

@@ -64,6 +64,26 @@ test('sizes around every border arrive whole and in order', isolated(async ({ ad
   await done();
 }));
 
+test('small messages of all sizes that come together are whole, and Buffers like others', isolated(async ({ address }) => {
+  const { client, peer, done } = await pair(address);
+  const sizes = [...Array(700).keys(), 1000, 1024, 4095, 4096, 8191, 8192, 255, 256, 257, 0, 3];
+  const messages = sizes.map((size, i) => Buffer.from(Uint8Array.from({ length: size }, (_, at) => (at * 7 + i) & 255)));
+  const received = [];
+  const finished = (async () => {
+    for await (const message of peer) {
+      received.push(message);
+      if (received.length === sizes.length) break;
+    }
+  })();
+  for (const message of messages) client.send(message);
+  await finished;
+  for (const [i, message] of messages.entries()) {
+    assert.ok(message.equals(received[i]), `message ${i} of ${message.length} bytes`);
+    assert.equal(Object.getPrototypeOf(received[i]), Buffer.prototype);
+  }
+  await done();
+}));
+
 test('a burst arrives in batches, nothing lost', isolated(async ({ address }) => {
   const { client, peer, done } = await pair(address);
   const count = 20_000;

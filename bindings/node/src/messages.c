@@ -2,10 +2,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "body.h"
 #include "check.h"
+#include "cold.h"
 #include "env.h"
 #include "received.h"
 
@@ -106,7 +106,7 @@ static napi_status add_message(buffers *to, const fer_node_batch *batch, size_t 
     if (to->left == 0) {
         FER_NODE_TRY(add_shared(to, shared_bytes(batch, index)));
     }
-    memcpy(to->shared, message->data, message->size);
+    fer_node_copy_cold(to->shared, message->data, message->size);
     to->shared += message->size;
     to->left -= message->size;
     return napi_ok;
@@ -145,6 +145,7 @@ static napi_status fill_many(napi_env env, const fer_node_batch *batch, napi_val
     for (size_t i = 0; i < batch->count; i++) {
         FER_NODE_TRY(add_message(&to, batch, i, &sizes->data[i]));
     }
+    fer_node_settle_cold();
     FER_NODE_TRY(napi_get_reference_value(env, sizes->array, &argv[0]));
     FER_NODE_TRY(napi_create_uint32(env, (uint32_t)batch->count, &argv[1]));
     argv[2] = to.array;

@@ -79,6 +79,7 @@ BASE = "raw"
 COMPETITORS = [
     Competitor(BASE, C, of_pipes("raw", "raw_pipe")),
     Competitor("raw, 1 MiB buffer", C, {STREAM: program("raw_buffer")}),
+    Competitor("raw, polling", C, {RTT: program("raw_polling")}),
     Competitor("libuv", C, of_pipes("libuv_plain", "libuv_pipe")),
     Competitor("nng", C, of_messages(program("nng"))),
     Competitor("ZeroMQ", C, of_messages(program("zeromq"))),

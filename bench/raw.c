@@ -1,6 +1,7 @@
 /* The measure of all: a blocking AF_UNIX socket and one write a message, its length in front.
  *
- * Built a second time with SEND_BUFFER set, it shows what a larger buffer in the kernel alone gives. */
+ * Built a second time with SEND_BUFFER set, it shows what a larger buffer in the kernel alone gives; with POLL_US, what
+ * it gives to look for the answer, for so long, before going to sleep. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,6 +12,10 @@
 
 #ifndef SEND_BUFFER
 #define SEND_BUFFER 0 /* bytes; 0 leaves the system's default */
+#endif
+
+#ifndef POLL_US
+#define POLL_US 0 /* microseconds */
 #endif
 
 enum { HEADER = 4, BUFFER = 65536, BUFFERED_BELOW = 16384 };
@@ -83,6 +88,20 @@ static void write_frame(int fd, const unsigned char *frame, size_t size) {
     }
 }
 
+/* As read(2), after looking for what is about to come. */
+static ssize_t read_soon(int fd, unsigned char *bytes, size_t size) {
+    double until = POLL_US > 0 ? now() + POLL_US / 1e6 : 0;
+    ssize_t got = -1;
+
+    while (got < 0 && POLL_US > 0 && now() < until) {
+        got = recv(fd, bytes, size, MSG_DONTWAIT);
+        if (got < 0 && errno != EAGAIN) {
+            die_errno("recv");
+        }
+    }
+    return got < 0 ? read(fd, bytes, size) : got;
+}
+
 /* As read(2), through a buffer for small pieces: the receiver is not to be what limits small messages.
  * Large ones are read straight into place. */
 static size_t read_some(int fd, unsigned char *bytes, size_t size, int buffered) {
@@ -92,11 +111,11 @@ static size_t read_some(int fd, unsigned char *bytes, size_t size, int buffered)
     ssize_t got;
 
     if (!buffered) {
-        got = read(fd, bytes, size);
+        got = read_soon(fd, bytes, size);
     } else if (start < end) {
         got = (ssize_t)(end - start < size ? end - start : size);
     } else {
-        got = read(fd, buffer, sizeof buffer);
+        got = read_soon(fd, buffer, sizeof buffer);
         start = 0;
         end = got > 0 ? (size_t)got : 0;
         got = got > (ssize_t)size ? (ssize_t)size : got;

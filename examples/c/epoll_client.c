@@ -55,9 +55,15 @@ static fer_status turn(int epoll, fer_loop *loop) {
     struct epoll_event events[16];
     int64_t timeout = 0;
     int is_due = work_left;
-    fer_status status = work_left ? FER_OK : fer_loop_timeout(loop, &timeout);
+    fer_status status = FER_OK;
     int count;
 
+    if (!is_due) {
+        status = fer_loop_linger(loop, &is_due); /* an answer may be about to come */
+    }
+    if (status == FER_OK && !is_due) {
+        status = fer_loop_timeout(loop, &timeout);
+    }
     if (status != FER_OK) {
         return status;
     }

@@ -212,8 +212,9 @@ FER_API fer_status fer_loop_linger(fer_loop *loop, int *ready);
  * Be told when a call made outside of fer_loop_step() left work for the next step.
  *
  * A host that embeds the loop schedules a step then; without it, what was asked for (a connection,
- * bytes that wait to be coalesced) would rest until the next event. Called at most once between
- * two steps, from within the call that left the work.
+ * bytes that wait to be coalesced) would rest until the next event; an answer that fer_loop_linger()
+ * would look for is such work, too. Called at most once between two steps, from within the call that left
+ * the work.
  *
  * @param loop       a loop made by fer_loop_new().
  * @param cb         registered; NULL removes the present one.

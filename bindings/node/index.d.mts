@@ -11,12 +11,14 @@ export import TCP = ferrule.TCP;
 export import UDP = ferrule.UDP;
 export import activationAddress = ferrule.activationAddress;
 export import connect = ferrule.connect;
+export import fromHandle = ferrule.fromHandle;
 export import listen = ferrule.listen;
 export import makeIpcChannel = ferrule.makeIpcChannel;
 export import makeIpcChannelClient = ferrule.makeIpcChannelClient;
 export import pair = ferrule.pair;
 export import parent = ferrule.parent;
 export import spawn = ferrule.spawn;
+export import toHandle = ferrule.toHandle;
 export import version = ferrule.version;
 
 export type Data = ferrule.Data;

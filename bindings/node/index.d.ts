@@ -358,6 +358,23 @@ declare namespace ferrule {
    */
   type Passable = Pipe | TCP | UDP | ReceivedHandle | net.Socket | net.Server | dgram.Socket | FileHandle | number;
 
+  /**
+   * A handle of whatever can be passed, as if it had been passed to here: a Pipe, a TCP or a UDP. Node's own sockets and servers
+   * are closed then, unless `keepOpen` is true, and what they are connected to stays so; everything else stays as it is.
+   * EBUSY when data waits in a net.Socket, ERR_FERRULE_KIND for what is no pipe, TCP or UDP socket.
+   */
+  function fromHandle(object: dgram.Socket | UDP, options?: PassOptions): UDP;
+  function fromHandle(object: net.Socket | net.Server, options?: PipeOptions & PassOptions): Pipe | TCP;
+  function fromHandle(object: Passable, options?: PipeOptions & PassOptions): Pipe | TCP | UDP;
+
+  /**
+   * One of Node's own objects of a handle, which closes: a net.Socket of a connection, a net.Server of a listener, a dgram.Socket
+   * of a UDP. The options are for their constructors.
+   */
+  function toHandle(handle: UDP, options?: Omit<dgram.SocketOptions, 'type'>): dgram.Socket;
+  function toHandle(handle: Pipe | TCP, options?: Omit<net.SocketConstructorOpts, 'fd'> | net.ServerOpts): net.Socket | net.Server;
+  function toHandle(handle: Pipe | TCP | UDP | ReceivedHandle, options?: object): net.Socket | net.Server | dgram.Socket;
+
   /** The kind of a received handle; 'other' is a descriptor that is no pipe, TCP or UDP socket. */
   type HandleType = 'pipe' | 'tcp' | 'udp' | 'other';
 

@@ -11,7 +11,7 @@ const { activationAddress } = require('./access.js');
 const { Channel } = require('./channel.js');
 const { IpcChannel, IpcChannelClient, makeIpcChannel, makeIpcChannelClient } = require('./ipc.js');
 const { Pipe } = require('./pipe.js');
-const { ReceivedHandle } = require('./received.js');
+const { ReceivedHandle, fromHandle, toHandle } = require('./received.js');
 const { Server, connect, listen, pair } = require('./server.js');
 const { Child, parent, spawn } = require('./spawn.js');
 const { TCP } = require('./tcp.js');
@@ -29,12 +29,14 @@ module.exports = {
   UDP,
   activationAddress,
   connect,
+  fromHandle,
   listen,
   makeIpcChannel,
   makeIpcChannelClient,
   pair,
   parent,
   spawn,
+  toHandle,
   /** The version of the library. */
   version: native.version,
 };

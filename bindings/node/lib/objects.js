@@ -192,4 +192,4 @@ function passengers(handles, keep) {
   }
 }
 
-module.exports = { passenger, passengers, toDgram, toServer, toSocket };
+module.exports = { isConnected, passenger, passengers, toDgram, toServer, toSocket };

@@ -1,10 +1,11 @@
 'use strict';
 
+const net = require('node:net');
 const native = require('./native.js');
-const { codedError, status, statusError } = require('./errors.js');
-const { handleOf, openFd, received } = require('./handle.js');
-const { toDgram, toServer, toSocket } = require('./objects.js');
-const { checkOptions } = require('./options.js');
+const { check, codedError, status, statusError } = require('./errors.js');
+const { handleOf, isHandle, openFd, received } = require('./handle.js');
+const { isConnected, passenger, toDgram, toServer, toSocket } = require('./objects.js');
+const { checkBoolean, checkOptions } = require('./options.js');
 const { KINDS, Pipe } = require('./pipe.js');
 const { TCP } = require('./tcp.js');
 const { UDP } = require('./udp.js');
@@ -14,6 +15,8 @@ const token = Symbol('ferrule.received');
 
 /** Of the class, for the modules that receive. */
 let makeReceived;
+/** The same, for what is converted here. */
+let convertReceived;
 
 /**
  * A handle that came with a message. It owns the descriptor, until that is taken out, made something of, or
@@ -36,6 +39,7 @@ class ReceivedHandle {
 
   static {
     makeReceived = (kind, owner) => new ReceivedHandle(token, KINDS[kind], owner);
+    convertReceived = (handle, make) => handle.#convert(make, 'toHandle', Pipe, TCP, UDP);
   }
 
   /** 'pipe', 'tcp' or 'udp'; 'other' is a descriptor that is none of them. */
@@ -170,4 +174,63 @@ function dispose(handle) {
   else handle.destroy();
 }
 
-module.exports = { ReceivedHandle, makeReceived };
+/** What Node's own object has read, or has still to write, would be lost with it. */
+function checkNothingWaits(object) {
+  if (!(object instanceof net.Socket) || object.readableLength + object.writableLength === 0) return;
+  throw statusError(status.EBUSY, 'fromHandle', { detail: 'data waits in the socket to be read or written' });
+}
+
+/**
+ * A Pipe, TCP or UDP of whatever can be passed, as if it had been passed to here.
+ *
+ * @param {unknown} object a net.Socket, net.Server or dgram.Socket, which is closed unless it is kept; or a FileHandle, a
+ *   descriptor, a ReceivedHandle, a Pipe, TCP or UDP, which stay as they are
+ * @param {object} [options] as for the constructor of Pipe or TCP. keepOpen: leave one of Node's own objects open
+ * @returns {Pipe | TCP | UDP}
+ */
+function fromHandle(object, options) {
+  const keep = checkBoolean(checkOptions(options).keepOpen, 'options.keepOpen', false);
+  const { target, sent, release } = passenger(object, keep, 'fromHandle');
+  try {
+    if (!keep) checkNothingWaits(object);
+    const given = target();
+    const fd = typeof given === 'number' ? given : check(given.fileno(), 'fromHandle');
+    const owner = native.receivedCopy(fd);
+    if (typeof owner === 'number') throw statusError(owner, 'fromHandle');
+    const copy = makeReceived(native.receivedKind(owner), owner);
+    let handle;
+    try {
+      handle = copy.open(options);
+    } finally {
+      // Once it is open, the descriptor is the handle's.
+      copy.close();
+    }
+    sent();
+    return handle;
+  } finally {
+    release();
+  }
+}
+
+/** The one of Node's own objects that a handle fits. */
+function convert(handle, options) {
+  if (handle instanceof UDP) return toDgram(handle, options);
+  return isConnected(handle) ? toSocket(handle, options) : toServer(handle, options);
+}
+
+/**
+ * One of Node's own objects of a handle, which is closed.
+ *
+ * @param {Pipe | TCP | UDP | ReceivedHandle} handle
+ * @param {object} [options] for the constructor of Node's object
+ * @returns {import('node:net').Socket | import('node:net').Server | import('node:dgram').Socket} of a connection, a
+ *   listener, a UDP socket
+ */
+function toHandle(handle, options) {
+  const given = checkOptions(options);
+  if (received.has(handle)) return convertReceived(handle, (made) => convert(made, given));
+  if (isHandle(handle)) return convert(handle, given);
+  throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'handle must be a Pipe, TCP or UDP, or a ReceivedHandle');
+}
+
+module.exports = { ReceivedHandle, fromHandle, makeReceived, toHandle };

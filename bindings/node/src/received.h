@@ -15,7 +15,7 @@
 napi_status fer_node_received_new(napi_env env, fer_channel *channel, const fer_message *message,
                                   size_t index, napi_value *object);
 
-/** Add the functions receivedFd, receivedRelease and receivedClose to `exports`. */
+/** Add the functions receivedCopy, receivedFd, receivedKind, receivedRelease and receivedClose to `exports`. */
 napi_status fer_node_received_init(napi_env env, napi_value exports);
 
 #endif

@@ -2,7 +2,7 @@
 import * as dgram from 'node:dgram';
 import { open } from 'node:fs/promises';
 import * as net from 'node:net';
-import { Credentials, HandleType, InetAddress, Passable, Pipe, TCP, UDP } from 'ferrule';
+import { Credentials, HandleType, InetAddress, Passable, Pipe, TCP, UDP, fromHandle, toHandle } from 'ferrule';
 
 async function use(): Promise<void> {
   const [a, b]: [Pipe, Pipe] = Pipe.pair({ ipc: true, allowHalfOpen: true });
@@ -29,6 +29,14 @@ async function use(): Promise<void> {
   udp.on('message', (data, { port, truncated }) => udp.send([data, 'x'], port, (error) => [error?.code, truncated, pid]));
   const sent: boolean = udp.connect(1).trySend('x');
   const native: dgram.Socket = udp.toDgram({ recvBufferSize: 1000 });
+  const streams: Pipe | TCP = fromHandle(socket, { keepOpen: true, allowHalfOpen: true });
+  const datagrams: UDP = fromHandle(native);
+  const own: net.Socket | net.Server = toHandle(streams, { allowHalfOpen: true });
+  const any: Pipe | TCP | UDP = fromHandle(fd);
+  toHandle(datagrams, { recvBufferSize: 1000 }).close();
+  // @ts-expect-error: Node's own object is none already
+  toHandle(own);
+  void any;
   // @ts-expect-error: a channel cannot be passed
   a.writeHandle('h', {});
   // @ts-expect-error: TCP has no names

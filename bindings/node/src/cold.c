@@ -10,12 +10,15 @@
 enum {
     PART = sizeof(__m128i),
     LINE = 4 * PART,
-    LEAST = 4 * LINE, /**< of less, most would be parts of lines */
+    LEAST = 1024, /**< of less, too much would be parts of lines */
 };
 
-/** The target is aligned. Parts of a line that follow each other leave the processor as one. */
-static void stream(char *to, const char *from, size_t size) {
-    for (; size >= LINE; size -= LINE) {
+/**
+ * The target begins a line. Only whole lines go past the caches well: with parts of one, the processor waits for
+ * the memory twice.
+ */
+static void stream_lines(char *to, const char *from, size_t size) {
+    for (; size > 0; size -= LINE) {
         for (size_t i = 0; i < LINE; i += PART) {
             __m128i part = _mm_loadu_si128((const __m128i *)(const void *)(from + i));
             _mm_stream_si128((__m128i *)(void *)(to + i), part);
@@ -23,21 +26,23 @@ static void stream(char *to, const char *from, size_t size) {
         to += LINE;
         from += LINE;
     }
-    memcpy(to, from, size);
+    /* A worker that is given the memory must find it there. */
+    _mm_sfence();
 }
 
 void fer_node_copy_cold(void *to, const void *from, size_t size) {
-    size_t lead = (PART - (uintptr_t)to % PART) % PART;
-    if (size < LEAST) {
-        memcpy(to, from, size);
-        return;
+    char *at = to;
+    const char *next = from;
+    if (size >= LEAST) {
+        size_t lead = (LINE - (uintptr_t)at % LINE) % LINE;
+        size_t lines = (size - lead) / LINE * LINE;
+        memcpy(at, next, lead);
+        stream_lines(at + lead, next + lead, lines);
+        at += lead + lines;
+        next += lead + lines;
+        size -= lead + lines;
     }
-    memcpy(to, from, lead);
-    stream((char *)to + lead, (const char *)from + lead, size - lead);
-}
-
-void fer_node_settle_cold(void) {
-    _mm_sfence();
+    memcpy(at, next, size);
 }
 
 #else
@@ -45,7 +50,5 @@ void fer_node_settle_cold(void) {
 void fer_node_copy_cold(void *to, const void *from, size_t size) {
     memcpy(to, from, size);
 }
-
-void fer_node_settle_cold(void) {}
 
 #endif

@@ -9,7 +9,4 @@
 /** As memcpy(). Much of it goes past the caches, where the processor can. */
 void fer_node_copy_cold(void *to, const void *from, size_t size);
 
-/** After copies: other threads find there what this one wrote, once they are told. */
-void fer_node_settle_cold(void);
-
 #endif

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "body.h"
 #include "check.h"
@@ -25,8 +26,10 @@ typedef struct buffers {
     napi_env env;
     napi_value array;
     uint32_t count;
-    char *shared; /**< where the next small message goes */
-    size_t left;  /**< how much room there is */
+    void *shared;       /**< memory of the Buffer for small messages */
+    size_t size;        /**< how large it is; 0: none is begun */
+    size_t staged;      /**< bytes of it that are there */
+    char stage[SHARED]; /**< here they gather, since its memory is not in the caches */
 } buffers;
 
 /** The Buffer of a message. */
@@ -71,7 +74,7 @@ static napi_status add_shared(buffers *to, size_t size) {
     }
     FER_NODE_MUST(napi_close_handle_scope(to->env, scope));
     to->shared = memory;
-    to->left = size;
+    to->size = size;
     return status;
 }
 
@@ -103,12 +106,15 @@ static napi_status add_message(buffers *to, const fer_node_batch *batch, size_t 
     if (message->size == 0) {
         return napi_ok;
     }
-    if (to->left == 0) {
+    if (to->size == 0) {
         FER_NODE_TRY(add_shared(to, shared_bytes(batch, index)));
     }
-    fer_node_copy_cold(to->shared, message->data, message->size);
-    to->shared += message->size;
-    to->left -= message->size;
+    memcpy(to->stage + to->staged, message->data, message->size);
+    to->staged += message->size;
+    if (to->staged == to->size) {
+        fer_node_copy_cold(to->shared, to->stage, to->size);
+        to->size = to->staged = 0;
+    }
     return napi_ok;
 }
 
@@ -139,13 +145,15 @@ static napi_status fill_many(napi_env env, const fer_node_batch *batch, napi_val
     void *state = NULL;
     FER_NODE_TRY(napi_get_instance_data(env, &state));
     fer_node_numbers *sizes = &((fer_node_env *)state)->sizes;
-    buffers to = {env, NULL, 0, NULL, 0};
+    buffers to;
+    to.env = env;
+    to.count = 0;
+    to.size = to.staged = 0;
     FER_NODE_TRY(reserve_sizes(env, sizes, batch->count));
     FER_NODE_TRY(napi_create_array(env, &to.array));
     for (size_t i = 0; i < batch->count; i++) {
         FER_NODE_TRY(add_message(&to, batch, i, &sizes->data[i]));
     }
-    fer_node_settle_cold();
     FER_NODE_TRY(napi_get_reference_value(env, sizes->array, &argv[0]));
     FER_NODE_TRY(napi_create_uint32(env, (uint32_t)batch->count, &argv[1]));
     argv[2] = to.array;

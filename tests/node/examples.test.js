@@ -47,7 +47,6 @@ const wrong = {
   'echo_server.mjs': [['a', 'b'], ['--help']],
   'hand_over.mjs': [['a', 'b'], ['--help']],
   'parent.mjs': [[]],
-  'requests.mjs': [['more']],
   'share_port.mjs': [[], ['play'], ['own', 'a', 'b']],
 };
 
@@ -64,11 +63,24 @@ test('each says how it is called when it is called in another way', async () => 
 });
 
 test('typed requests and replies', isolated(async () => {
-  const child = start('requests.mjs');
+  const child = start('requests/main.mjs');
   let output = '';
   child.stdout.on('data', (text) => { output += text; });
   assert.deepEqual(await once(child, 'close'), [0, null]);
-  assert.equal(output, "[ 5, 'HELLO' ]\nTypeError: text.toUpperCase is not a function\nError: nothing is called multiply\n");
+  assert.equal(output, "[ 5, 'HELLO' ]\nTypeError: text.toUpperCase is not a function\nError: nothing is called multiply\nERR_FERRULE_CLOSED\n");
+  const wrongly = startWith(['ignore', 'pipe', 'ignore'], 'requests/main.mjs', 'more');
+  assert.deepEqual(await once(wrongly, 'close'), [2, null]);
+}));
+
+test('requests that nobody answers any more fail', isolated(async () => {
+  const { ask } = await import('../../examples/node/requests/requests.mjs');
+  const [here, there] = await ferrule.pair();
+  const request = ask(here);
+  const lost = assert.rejects(Promise.all([request('add', 1, 2), request('add', 3, 4)]), { code: 'ECONNRESET' });
+  await there.receive();
+  there.abort();
+  await lost;
+  await Promise.all([here, there].map(closed));
 }));
 
 /** What a GET gives. */

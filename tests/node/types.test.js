@@ -24,7 +24,8 @@ const options = {
 };
 
 const examples = [
-  'node/requests.mjs', 'node/pool/pool.mjs', 'node/pool/progress.mjs', 'node/pool/smooth.mjs', 'python/pool/mandelbrot_worker.mjs',
+  'node/requests/main.mjs', 'node/requests/requests.mjs',
+  'node/pool/pool.mjs', 'node/pool/progress.mjs', 'node/pool/smooth.mjs', 'python/pool/mandelbrot_worker.mjs',
   'node/sidecar/main.mjs', 'node/sidecar/sidecar.mjs', 'node/sidecar/guard.mjs', 'node/sidecar/page/page.js',
 ];
 

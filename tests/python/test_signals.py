@@ -257,6 +257,24 @@ def test_a_timeout_counts_through_signals(stack: Stack, handled: list[int]) -> N
     assert handled == [signal.SIGUSR1] * 2
 
 
+def test_ctrl_c_at_any_time_leaves_a_channel_of_use(stack: Stack) -> None:
+    """Wherever it comes in a call: the next one is not refused for it."""
+    previous = signal.getsignal(signal.SIGALRM)
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for microseconds in range(50, 2050):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, microseconds / 4_000_000)
+                while True:
+                    stack.channel.flush()
+            except KeyboardInterrupt:
+                pass
+            stack.channel.flush()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
 def test_nothing_is_lost_or_sent_twice_through_signals(address: str, handled: list[int]) -> None:
     child = """
         import sys, ferrule.sync

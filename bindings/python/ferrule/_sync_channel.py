@@ -28,7 +28,7 @@ _BATCH = 256  # messages that are taken from an iterable at a time
 
 
 class Exclusive:
-    """Lets one thread in at a time, and refuses others."""
+    """Lets one thread in at a time, and refuses others: ``with one():``."""
 
     __slots__ = ("_lock", "_what")
 
@@ -36,12 +36,11 @@ class Exclusive:
         self._lock = threading.Lock()
         self._what = what
 
-    def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
+    def __call__(self) -> threading.Lock:
+        """What to enter. It has no code in Python, where a signal that raises would leave it taken for ever."""
+        if self._lock.locked():
             raise error.from_status(_ferrule.FER_EBUSY, f"another thread uses the {self._what}")
-
-    def __exit__(self, *exception: object) -> None:
-        self._lock.release()
+        return self._lock
 
 
 def patiently(deadline: Deadline, call: Callable[[int], T]) -> T:
@@ -110,7 +109,7 @@ class Channel:
         """
         deadline = Deadline(timeout)
         fds = _message.descriptors(handles) if handles else None
-        with self._one:
+        with self._one():
             try:
                 self._send(data, fds, deadline)
             except error.InterruptedCallError:
@@ -150,7 +149,7 @@ class Channel:
     def _send_batch(self, batch: list[Any], deadline: Deadline) -> None:
         position = 0
         while position < len(batch):
-            with self._one:
+            with self._one():
                 position, status = _ferrule.ferpy_sync_send_many(self._c, batch, position, deadline.left())
                 if status == _ferrule.FER_OK:
                     continue
@@ -168,7 +167,7 @@ class Channel:
         Raises TimedOutError, PipeBrokenError, ResetError, ClosedError.
         Source: ``fer_sync_flush``.
         """
-        with self._one:
+        with self._one():
             patiently(Deadline(timeout), lambda limit: _ferrule.fer_sync_flush(self._c, limit))
 
     def recv(self, timeout: float | None = None) -> bytes:
@@ -207,7 +206,7 @@ class Channel:
             raise ValueError("a limit is at least 1")
         deadline = Deadline(timeout)
         many = limit or _MANY
-        with self._one:
+        with self._one():
             if self._kept is None:
                 received = patiently(
                     deadline, lambda time: _ferrule.ferpy_sync_receive_many(self._c, many, time)
@@ -239,7 +238,7 @@ class Channel:
         Source: ``fer_sync_receive``; ``socket.socket.recv_into``.
         """
         deadline = Deadline(timeout)
-        with _message.writable(buffer) as view, self._one:
+        with _message.writable(buffer) as view, self._one():
             received = self._kept
             if received is None:
                 received = patiently(
@@ -257,7 +256,7 @@ class Channel:
             return size
 
     def _receive(self, timeout: float | None) -> Any:
-        with self._one:
+        with self._one():
             if self._kept is not None:
                 kept, self._kept = self._kept, None
                 return kept
@@ -290,7 +289,7 @@ class Channel:
         """
         if self._closed:
             return
-        with self._one:
+        with self._one():
             deadline = Deadline(timeout)
             try:
                 patiently(deadline, lambda limit: _ferrule.fer_sync_close(self._c, limit))
@@ -307,7 +306,7 @@ class Channel:
 
         Source: ``fer_channel_abort``.
         """
-        with self._one:
+        with self._one():
             _ferrule.fer_channel_abort(self._c)
             self._closed = True
             self._kept = None
@@ -334,7 +333,7 @@ class Channel:
 
         Source: ``fer_channel_get_info``.
         """
-        with self._one:
+        with self._one():
             return channel_info(self._c)
 
     @property
@@ -343,7 +342,7 @@ class Channel:
 
         Source: ``fer_channel_peer_credentials``.
         """
-        with self._one:
+        with self._one():
             return _access.credentials(_ferrule.fer_channel_peer_credentials(self._c))
 
     def stats(self) -> ChannelStats:
@@ -351,7 +350,7 @@ class Channel:
 
         Source: ``fer_channel_get_stats``.
         """
-        with self._one:
+        with self._one():
             return ChannelStats(**_ferrule.fer_channel_get_stats(self._c))
 
     @property
@@ -360,7 +359,7 @@ class Channel:
 
         Source: ``fer_channel_unsent``.
         """
-        with self._one:
+        with self._one():
             return _ferrule.fer_channel_unsent(self._c)
 
     def __enter__(self) -> Channel:

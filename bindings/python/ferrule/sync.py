@@ -70,7 +70,7 @@ class Server:
         ``listen()`` raises. After all but ClosedError the server goes on.
         Source: ``fer_sync_accept``.
         """
-        with self._one:
+        with self._one():
             try:
                 c = patiently(Deadline(timeout), lambda limit: _ferrule.fer_sync_accept(self._c, limit))
             except error.CallbackError:
@@ -113,7 +113,7 @@ class Server:
 
         Source: ``fer_server_close``.
         """
-        with self._one:
+        with self._one():
             _ferrule.fer_server_close(self._c, None)
             self._closed = True
 

@@ -1,7 +1,8 @@
 /* What a message costs when many channels are open: ferrule_many serve|drive PATH MODE COUNT SECONDS.
  *
  * `drive` opens COUNT channels, which `serve` echoes on. In `turn` mode one message is under way at a time, on each
- * channel in turn; in `crowd` mode one on each channel, all the time. Both print {"count": …, "seconds": …, "cpu": …}:
+ * channel in turn; so it is in `asleep` mode, in which nobody looks for an answer before it sleeps; in `crowd` mode one is
+ * under way on each channel, all the time. Both print {"count": …, "seconds": …, "cpu": …}:
  * round trips, and how long they took this process by the clock and of its processor. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 enum { SIZE = 64 };
 
 static fer_loop *loop;
+static fer_channel_options options = FER_CHANNEL_OPTIONS_INIT;
 static fer_channel **channels;
 static size_t wanted;
 static size_t opened;
@@ -142,7 +144,7 @@ static void on_connected(fer_channel *channel, fer_status status, void *user) {
 }
 
 static void connect_next(void) {
-    check(fer_channel_connect(loop, address, NULL, on_connected, NULL, &channels[opened]),
+    check(fer_channel_connect(loop, address, &options, on_connected, NULL, &channels[opened]),
           "connect");
 }
 
@@ -150,18 +152,19 @@ int main(int argc, char **argv) {
     fer_server *server = NULL;
 
     if (argc != 6) {
-        die("usage", "ferrule_many serve|drive PATH turn|crowd COUNT SECONDS");
+        die("usage", "ferrule_many serve|drive PATH turn|asleep|crowd COUNT SECONDS");
     }
     serves = strcmp(argv[1], "serve") == 0;
     snprintf(address, sizeof address, "pipe:%s", argv[2]);
     crowd = strcmp(argv[3], "crowd") == 0;
+    options.busy_poll_us = strcmp(argv[3], "asleep") == 0 ? -1 : 0;
     wanted = (size_t)strtoull(argv[4], NULL, 10);
     seconds = strtod(argv[5], NULL);
     channels = take_memory(wanted * sizeof(fer_channel *));
     usage_allow_descriptors();
     check(fer_loop_new(&loop), "loop");
     if (serves) {
-        check(fer_server_listen(loop, address, NULL, on_client, NULL, NULL, &server), "listen");
+        check(fer_server_listen(loop, address, &options, on_client, NULL, NULL, &server), "listen");
         print_ready();
     } else {
         connect_next();

@@ -13,12 +13,16 @@ IDLE_OBJECTS = 1000
 
 # How many channels are open, and the ways to use them.
 OPEN = (1, 10, 100, 1000)
-TURN, CROWD = "turn", "crowd"
-WAYS = {TURN: "one message under way, on each in turn", CROWD: "one message under way on each"}
+TURN, ASLEEP, CROWD = "turn", "asleep", "crowd"
+WAYS = {
+    TURN: "one message under way, on each in turn",
+    ASLEEP: "the same, no busy poll",
+    CROWD: "one message under way on each",
+}
 # What a message may cost on the most channels: so many times what it costs on the fewest that count. A crowd of one is no
 # crowd: there each message wakes somebody up.
 FLAT = 1.25
-FEWEST = {TURN: 1, CROWD: 10}
+FEWEST = {TURN: 1, ASLEEP: 1, CROWD: 10}
 
 # Sizes of large messages, the program of each group, and how much memory the largest may take, × its size.
 LARGE = (16 << 20, 32 << 20, 64 << 20)

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { spawn } from '../../bindings/node/lib/index.mjs'; // when it is installed: from 'ferrule'
 
 const [command, ...args] = process.argv.slice(2);
-if (command === undefined) {
+if (command === undefined || command.startsWith('-')) {
   console.error('usage: parent.mjs COMMAND…');
   process.exit(2);
 }

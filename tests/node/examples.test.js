@@ -46,7 +46,7 @@ const wrong = {
   'echo_client.mjs': [['a', 'b'], ['--help']],
   'echo_server.mjs': [['a', 'b'], ['--help']],
   'hand_over.mjs': [['a', 'b'], ['--help']],
-  'parent.mjs': [[]],
+  'parent.mjs': [[], ['--help']],
   'share_port.mjs': [[], ['play'], ['own', 'a', 'b']],
 };
 

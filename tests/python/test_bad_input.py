@@ -34,6 +34,7 @@ NO_BYTES: list[Any] = [
 NO_ROOM: list[Any] = [b"read only", "text", 7, None, memoryview(bytearray(8))[::2], memoryview(b"x")]
 NO_CALLABLE: list[Any] = [None, 7, "text", b"x"]
 NO_CALLBACK: list[Any] = NO_CALLABLE[1:]
+NO_FLAG: list[Any] = ["no", "", 0, 1, None, []]
 NO_NUMBER: list[Any] = ["1", None, b"x", [1]]
 NO_TIME: list[Any] = ["1", b"x", [], -1, float("nan"), -float("inf")]
 NO_DESCRIPTOR: list[Any] = ["1", None, 1.5, -1, 10**6, 2**40, 2**70]
@@ -60,6 +61,7 @@ NO_OPTIONS: list[dict[str, Any]] = [
     {"high_water": 0}, {"high_water": None}, {"max_handles": 65}, {"max_handles": "1"}, {"max_handles": -1},
     {"handshake_timeout": -1}, {"close_timeout": "1"}, {"frame_timeout": float("nan")},
     {"busy_poll": -0.0001}, {"busy_poll": 0.00101}, {"busy_poll": float("nan")}, {"busy_poll": "1"}, {"busy_poll": None},
+    {"any_host": "no"}, {"any_user": 1}, {"inline": None}, {"wire": ["native"]},
 ]  # fmt: skip
 NO_SERVER_OPTIONS: list[dict[str, Any]] = [
     *NO_OPTIONS, {"secret": 7}, {"max_half_open": -1}, {"max_half_open": "1"}, {"allow": "some"}, {"allow": 7},
@@ -150,12 +152,22 @@ ROWS: dict[str, list[Row]] = {
     ],
     "Stream.try_write": [(lambda s, x: s.pipe.try_write(x), NO_BYTES, BYTES)],
     "Stream.shutdown": [(lambda s, x: s.pipe.shutdown(x), NO_CALLBACK, (TypeError,))],
-    "Stream.set_blocking": [(lambda s, x: s.fresh.set_blocking(x), [True, False], (OSError,))],
-    "Pipe": [(lambda s, x: ferrule.Pipe(x), [None, 7, object()], (TypeError,))],
-    "Pipe.pair": [(lambda s, x: ferrule.Pipe.pair(x), [None, 7, object()], (TypeError,))],
+    "Stream.set_blocking": [
+        (lambda s, x: s.fresh.set_blocking(x), [True, False], (OSError,)),
+        (lambda s, x: s.pipe.set_blocking(x), NO_FLAG, (TypeError,)),
+    ],
+    "Pipe": [
+        (lambda s, x: ferrule.Pipe(x), [None, 7, object()], (TypeError,)),
+        (lambda s, x: ferrule.Pipe(s.loop, x), NO_FLAG, (TypeError,)),
+    ],
+    "Pipe.pair": [
+        (lambda s, x: ferrule.Pipe.pair(x), [None, 7, object()], (TypeError,)),
+        (lambda s, x: ferrule.Pipe.pair(s.loop, x), NO_FLAG, (TypeError,)),
+    ],
     "Pipe.bind": [
         (lambda s, x: s.fresh.bind(x), NO_NAME, PLACE),
         (lambda s, x: s.fresh.bind("x", mode=x), ["1", None, -1, 0o1777, 2**40], NUMBER),
+        (lambda s, x: s.fresh.bind("x", keep_file=x), NO_FLAG, (TypeError,)),
         (lambda s, x: s.pipe.bind(x), ["x"], (OSError,)),
     ],
     "Pipe.chmod": [(lambda s, x: s.fresh.chmod(x), [*NO_NUMBER, 0o600, -1, 2**40], NUMBER)],
@@ -193,7 +205,12 @@ ROWS: dict[str, list[Row]] = {
         (lambda s, x: s.tcp.connect(("127.0.0.1", 9), x), NO_CALLABLE, (TypeError,)),
     ],
     "TCP.open": [(lambda s, x: s.tcp.open(x), NO_DESCRIPTOR, (*PLACE, OverflowError))],
-    "TCP.keepalive": [(lambda s, x: s.tcp.keepalive(True, x), ["1", None, -1, 2**40], NUMBER)],
+    "TCP.nodelay": [(lambda s, x: s.tcp.nodelay(x), NO_FLAG, (TypeError,))],
+    "TCP.keepalive": [
+        (lambda s, x: s.tcp.keepalive(True, x), ["1", None, -1, 2**40], NUMBER),
+        (lambda s, x: s.tcp.keepalive(x), NO_FLAG, (TypeError,)),
+    ],
+    "TCP.simultaneous_accepts": [(lambda s, x: s.tcp.simultaneous_accepts(x), NO_FLAG, (TypeError,))],
     "UDP": [
         (lambda s, x: ferrule.UDP(x), [None, 7, object()], (TypeError,)),
         (lambda s, x: ferrule.UDP(s.loop, x), [None, "AF_INET", socket.AF_UNIX, -1, 99], MISTAKE),
@@ -224,8 +241,14 @@ ROWS: dict[str, list[Row]] = {
     "UDP.set_multicast_interface": [(lambda s, x: s.bound.set_multicast_interface(x), [7, "x", b"x"], MISTAKE)],
     "UDP.set_multicast_ttl": [(lambda s, x: s.bound.set_multicast_ttl(x), [*NO_NUMBER, -1, 256, 2**40], NUMBER)],
     "UDP.set_ttl": [(lambda s, x: s.bound.set_ttl(x), [*NO_NUMBER, 0, 256, 2**40], NUMBER)],
-    "UDP.set_multicast_loop": [(lambda s, x: s.udp.set_multicast_loop(x), [True], (OSError,))],
-    "UDP.set_broadcast": [(lambda s, x: s.udp.set_broadcast(x), [True], (OSError,))],
+    "UDP.set_multicast_loop": [
+        (lambda s, x: s.udp.set_multicast_loop(x), [True], (OSError,)),
+        (lambda s, x: s.bound.set_multicast_loop(x), NO_FLAG, (TypeError,)),
+    ],
+    "UDP.set_broadcast": [
+        (lambda s, x: s.udp.set_broadcast(x), [True], (OSError,)),
+        (lambda s, x: s.bound.set_broadcast(x), NO_FLAG, (TypeError,)),
+    ],
     "Timer": [(lambda s, x: ferrule.Timer(x), [None, 7, object()], (TypeError,))],
     "Timer.start": [
         (lambda s, x: s.timer.start(x, 1), NO_CALLABLE, (TypeError,)),
@@ -340,15 +363,15 @@ ROWS: dict[str, list[Row]] = {
     "ipc.make_ipc_channel_client": [(lambda s, x: ipc.make_ipc_channel_client(x, x), [7, None, [1]], MISTAKE)],
 }  # fmt: skip
 
-# These take nothing, or only what is true or false, and fail in no state but a closed one.
+# These take nothing, and fail in no state but a closed one.
 TAKE_NOTHING = set(
     """
     Async.send Channel.recv Channel.recv_message Channel.cork Channel.uncork Channel.corked Channel.flush Channel.close
     Channel.abort Channel.stats Child.wait Child.kill Child.terminate HasFileno.fileno Loop.default_loop Loop.stop
     Loop.fileno Loop.get_timeout Loop.now Loop.update_time Loop.close PipeServer.get_loop PipeServer.is_serving
     PipeServer.close PipeServer.wait_closed PipeServer.serve_forever ReceivedHandle.fileno ReceivedHandle.detach
-    ReceivedHandle.close Server.close Server.drain Server.serve_forever Stream.stop_read UDP.stop_recv TCP.nodelay
-    TCP.simultaneous_accepts Timer.stop sync.Channel.abort sync.Channel.fileno sync.Channel.stats sync.Child.wait
+    ReceivedHandle.close Server.close Server.drain Server.serve_forever Stream.stop_read UDP.stop_recv
+    Timer.stop sync.Channel.abort sync.Channel.fileno sync.Channel.stats sync.Child.wait
     sync.Child.kill sync.Child.terminate sync.Server.close sync.activation_address ipc.IPCChannelClient.close
     ipc.PosixNamedPipeChannel.close ipc.TCPSocketChannel.connect ipc.TCPSocketChannel.close
     ipc.TCPSocketProtocol.write ipc.TCPSocketProtocol.read ipc.TCPSocketProtocol.close ipc.make_ipc_channel
@@ -376,6 +399,25 @@ def test_what_a_call_cannot_take(stock: Stock, name: str) -> None:
                 assert not isinstance(failure, (error.ThreadError, error.ForkError))
             else:
                 raise AssertionError(f"{name} took {value!r} and gave {given!r}")
+
+
+def test_what_is_wrong_is_named(stock: Stock) -> None:
+    for options, complaint in [
+        ({"timeout": "5"}, "a time must be a number, not '5'"),
+        ({"frame_timeout": "5"}, "a time must be a number, not '5'"),
+        ({"busy_poll": "5"}, "busy_poll must be a number, not '5'"),
+        ({"max_message": "5"}, "max_message must be an int, not '5'"),
+        ({"high_water": 1.5}, "high_water must be an int, not 1.5"),
+        ({"any_user": "no"}, "any_user must be True or False, not 'no'"),
+        ({"wire": 1}, "wire must be a str, not 1"),
+    ]:
+        with pytest.raises(TypeError) as caught:
+            sync.connect("pipe:nobody", **options)  # type: ignore[arg-type]
+        assert str(caught.value) == complaint
+    with pytest.raises(TypeError, match="^ref must be True or False, not 'no'$"):
+        stock.pipe.ref = "no"  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="^max_half_open must be an int, not '5'$"):
+        sync.listen("pipe:nobody", max_half_open="5")  # type: ignore[arg-type]
 
 
 def test_every_call_has_its_row() -> None:

@@ -17,6 +17,16 @@ function stable(bytes) {
 
 const validate = Function.prototype.call.bind(Uint8Array.prototype.keys);
 
+/** Do what throws for memory that is gone, and say so as Node does. */
+function withMemory(touch) {
+  try {
+    return touch();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw codedError(TypeError, 'ERR_INVALID_STATE', 'the memory of data was given away, or has shrunk');
+  }
+}
+
 /**
  * Throw when the memory of a view was given away, or has shrunk so that the view does not fit into it any more: it looks
  * empty then, but there is nothing to send.
@@ -25,8 +35,8 @@ const validate = Function.prototype.call.bind(Uint8Array.prototype.keys);
  * @returns {ArrayBufferView} the view
  */
 function checkMemory(view) {
-  // A DataView throws by itself.
-  if (view.byteLength === 0 && !(view instanceof DataView)) validate(view);
+  if (view instanceof DataView) withMemory(() => view.byteLength);
+  else if (view.byteLength === 0) withMemory(() => validate(view));
   return view;
 }
 
@@ -35,7 +45,9 @@ function toBytes(data) {
   if (data instanceof Uint8Array) return stable(data);
   if (typeof data === 'string') return Buffer.from(data);
   if (ArrayBuffer.isView(data)) return stable(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return stable(new Uint8Array(data));
+  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) {
+    return stable(withMemory(() => new Uint8Array(data)));
+  }
   throw codedError(
     TypeError,
     'ERR_INVALID_ARG_TYPE',

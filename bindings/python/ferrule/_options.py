@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from . import _ferrule, _time
+from . import _check, _ferrule, _time
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -58,14 +58,14 @@ def _limit(seconds: float | None) -> int:
 
 def _busy_poll(seconds: float) -> int:
     most = _ferrule.FER_BUSY_POLL_MAX_US
-    if not 0 <= seconds <= most / 1_000_000:
+    if not 0 <= _check.real("busy_poll", seconds) <= most / 1_000_000:
         raise ValueError(f"busy_poll must be from 0 to {most / 1_000_000} seconds")
     # 0 stands for the default in C.
     return max(1, round(seconds * 1_000_000)) if seconds else -1
 
 
 def _positive(name: str, number: int) -> int:
-    if number <= 0:
+    if _check.whole(name, number) <= 0:
         raise ValueError(f"{name} must be positive")
     return number
 
@@ -80,8 +80,11 @@ def _bytes_of(secret: object) -> bytes:
 
 
 def number(name: str, count: int) -> int:
-    """A limit on how many; 0 stands for the default. Raises ValueError for what C has no room for."""
-    if not 0 <= count < 1 << 32:
+    """A limit on how many; 0 stands for the default.
+
+    Raises TypeError for what is no whole number, ValueError for what C has no room for.
+    """
+    if not 0 <= _check.whole(name, count) < 1 << 32:
         raise ValueError(f"{name} is out of range")
     return count
 
@@ -96,13 +99,15 @@ _FLAGS = {
 def to_c(options: Options, connect_timeout: float | None = CONNECT_TIMEOUT) -> dict[str, Any]:
     """The fields of ``fer_channel_options``.
 
-    Raises TypeError for an unknown name, ValueError for a value that makes no sense.
+    Raises TypeError for an unknown name and a value of another type, ValueError for a value that makes no sense.
     """
     # send() waits at the high-water mark, so that nothing is ever refused because of what is queued.
     fields: dict[str, Any] = {"connect_timeout_ms": _limit(connect_timeout), "hard_cap": _NO_CAP}
     for name in options.keys() - Options.__annotations__.keys():
         raise TypeError(f"no such option: {name}")
     if "wire" in options:
+        if not isinstance(options["wire"], str):
+            raise TypeError(f"wire must be a str, not {options['wire']!r}")
         if options["wire"] not in WIRES:
             raise ValueError(f"no such wire: {options['wire']!r}; there are {', '.join(WIRES)}")
         fields["wire"] = WIRES[options["wire"]]
@@ -122,5 +127,6 @@ def to_c(options: Options, connect_timeout: float | None = CONNECT_TIMEOUT) -> d
         fields["busy_poll_us"] = _busy_poll(options["busy_poll"])
     if "secret" in options:
         fields["secret"] = _bytes_of(options["secret"])
-    fields["flags"] = sum(flag for name, flag in _FLAGS.items() if options.get(name))
+    given: dict[str, Any] = {**options}
+    fields["flags"] = sum(flag for name, flag in _FLAGS.items() if _check.flag(name, given.get(name, False)))
     return fields

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import time
 
+from . import _check
+
 _LONGEST = 2**53  # Longer than anybody waits, and exact as a float.
 
 
 def milliseconds(seconds: float | None) -> int:
     """As C has it: rounded up, so that nothing ends early; -1 for None and for infinity.
 
-    Raises ValueError for a negative time and for NaN.
+    Raises TypeError for what is no number, ValueError for a negative time and for NaN.
     """
     if seconds is None or seconds == math.inf:
         return -1
-    if not seconds >= 0:
+    if not _check.real("a time", seconds) >= 0:
         raise ValueError(f"a time cannot be {seconds!r}")
     return min(math.ceil(seconds * 1000), _LONGEST)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-from . import error
+from . import _check, error
 from ._weak import Requests
 from .loop import Loop
 
@@ -130,7 +130,7 @@ class Handle:
 
     @ref.setter
     def ref(self, hold: bool) -> None:
-        self._hold(1 if hold else 0)
+        self._hold(int(_check.flag("ref", hold)))
 
     @property
     def has_ref(self) -> bool:

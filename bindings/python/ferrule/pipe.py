@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Callable, Union
 
-from . import _access, _ferrule
+from . import _access, _check, _ferrule
 from ._access import Credentials
 from ._weak import weak_method
 from .handle import check_loop, make, require_callable
@@ -83,7 +83,7 @@ class Pipe(Stream):
         NotDirectoryError, InvalidArgumentError and others by what is wrong with the name.
         Source: ``fer_pipe_bind``; pyuv ``Pipe.bind``.
         """
-        flags = _ferrule.FER_BIND_KEEP_FILE if keep_file else 0
+        flags = _ferrule.FER_BIND_KEEP_FILE if _check.flag("keep_file", keep_file) else 0
         _ferrule.fer_pipe_bind(self._c, name, {"mode": mode, "flags": flags})
 
     def chmod(self, mode: int) -> None:
@@ -249,4 +249,4 @@ class Pipe(Stream):
 
 
 def _flags(ipc: bool) -> int:
-    return _ferrule.FER_PIPE_IPC if ipc else 0
+    return _ferrule.FER_PIPE_IPC if _check.flag("ipc", ipc) else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Callable
 
-from . import _ferrule
+from . import _check, _ferrule
 from ._weak import weak_method
 from .handle import require_callable
 from .io_handle import IOHandle
@@ -134,7 +134,7 @@ class Stream(IOHandle):
         Raises Error FER_EBADF before it is open.
         Source: ``fer_stream_set_blocking``; uv_stream_set_blocking.
         """
-        _ferrule.fer_stream_set_blocking(self._c, 1 if blocking else 0)
+        _ferrule.fer_stream_set_blocking(self._c, int(_check.flag("blocking", blocking)))
 
     # --- Facts ---------------------------------------------------------------------------------------------
 

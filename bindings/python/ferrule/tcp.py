@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Callable
 
-from . import _ferrule, _inet, error
+from . import _check, _ferrule, _inet, error
 from ._inet_handle import InetHandle
 from .handle import check_loop, make, require_callable
 from .loop import Loop
@@ -97,7 +97,7 @@ class TCP(InetHandle, Stream):
 
         Source: ``fer_tcp_nodelay``; pyuv ``TCP.nodelay``.
         """
-        choice = 1 if enable else 0
+        choice = int(_check.flag("enable", enable))
         self._set(lambda: _ferrule.fer_tcp_nodelay(self._c, choice))
 
     def keepalive(self, enable: bool, delay: int = 0) -> None:
@@ -108,7 +108,7 @@ class TCP(InetHandle, Stream):
 
         Source: ``fer_tcp_keepalive``; pyuv ``TCP.keepalive``.
         """
-        choice = 1 if enable else 0
+        choice = int(_check.flag("enable", enable))
         self._set(lambda: _ferrule.fer_tcp_keepalive(self._c, choice, delay))
 
     def simultaneous_accepts(self, enable: bool) -> None:
@@ -118,4 +118,4 @@ class TCP(InetHandle, Stream):
 
         Source: ``fer_tcp_simultaneous_accepts``; pyuv ``TCP.simultaneous_accepts``.
         """
-        _ferrule.fer_tcp_simultaneous_accepts(self._c, 1 if enable else 0)
+        _ferrule.fer_tcp_simultaneous_accepts(self._c, int(_check.flag("enable", enable)))

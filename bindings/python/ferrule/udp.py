@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from . import _ferrule, _inet
+from . import _check, _ferrule, _inet
 from ._inet_handle import InetHandle
 from ._weak import weak_method
 from .handle import check_callable, check_loop, make, require_callable
@@ -204,7 +204,7 @@ class UDP(InetHandle):
         Raises Error FER_EBADF before it is open.
         Source: ``fer_udp_set_multicast_loop``; pyuv ``UDP.set_multicast_loop``.
         """
-        _ferrule.fer_udp_set_multicast_loop(self._c, 1 if enable else 0)
+        _ferrule.fer_udp_set_multicast_loop(self._c, int(_check.flag("enable", enable)))
 
     def set_multicast_ttl(self, ttl: int) -> None:
         """Choose how many routers a datagram to a multicast group may pass.
@@ -234,7 +234,7 @@ class UDP(InetHandle):
         Raises Error FER_EBADF before it is open.
         Source: ``fer_udp_set_broadcast``; pyuv ``UDP.set_broadcast``.
         """
-        _ferrule.fer_udp_set_broadcast(self._c, 1 if enable else 0)
+        _ferrule.fer_udp_set_broadcast(self._c, int(_check.flag("enable", enable)))
 
     # --- Facts ---------------------------------------------------------------------------------------------
 

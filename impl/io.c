@@ -48,7 +48,21 @@ static fer_status attach(fer__io *io) {
     return FER_OK;
 }
 
+fer_status fer__io_show(fer__io *io, uint32_t events) {
+    fer_status status;
+    if (io->loop->watch.fd == FER__NO_FD || io->armed == events)
+        return FER_OK;
+    status = fer__os_watch_set(&io->loop->watch, io->fd, io->armed, events);
+    if (status != FER_OK)
+        return fer__fail(status, "the descriptor cannot be watched");
+    io->armed = events & EVENTS;
+    return FER_OK;
+}
+
 static fer_status want_blocking(fer__io *io, uint32_t events) {
+    fer_status status = fer__io_show(io, events);
+    if (status != FER_OK && events != 0)
+        return status;
     io->wanted = events & EVENTS;
     fer__link_remove(&io->link);
     if (events != 0)
@@ -106,8 +120,10 @@ static void on_closed(uv_handle_t *handle) {
 
 void fer__io_close(fer__io *io, fer__io_closed_cb closed) {
     io->wanted = 0;
-    if (io->loop->uv == NULL)
+    if (io->loop->uv == NULL) {
+        (void)fer__io_show(io, 0);
         fer__link_remove(&io->link);
+    }
     if (!io->attached) {
         fer__os_close(io->fd);
         io->fd = FER__NO_FD;

@@ -2,7 +2,7 @@
  * A descriptor that a loop watches.
  *
  * On an own or borrowed loop libuv's uv_poll_t does the watching; on a blocking loop the waiting
- * call looks at loop->ios. Reading and writing is done by the owner, with the functions of os.h.
+ * call looks at loop->ios, and loop->watch has the same, if there is one. Reading and writing is done by the owner, with the functions of os.h.
  */
 #ifndef FER_IMPL_IO_H
 #define FER_IMPL_IO_H
@@ -32,7 +32,7 @@ struct fer__io {
     unsigned keep_mode : 1; /**< the blocking mode of the descriptor is the user's */
     unsigned unheld : 1;    /**< waiting does not keep the loop alive */
     unsigned wanted : 4;    /**< what the owner waits for */
-    unsigned armed : 4;     /**< what libuv waits for */
+    unsigned armed : 4;     /**< what libuv, or the watch of a blocking loop, waits for */
 };
 
 /** Without a descriptor yet: io->fd is FER__NO_FD until the owner sets it. */
@@ -40,6 +40,9 @@ void fer__io_init(fer__io *io, fer_loop *loop, fer__io_cb ready);
 
 /** Wait for `events` (0: nothing). May fail when the descriptor cannot be watched. */
 fer_status fer__io_want(fer__io *io, uint32_t events);
+
+/** On a blocking loop: put what is waited for into loop->watch, or take it out. */
+fer_status fer__io_show(fer__io *io, uint32_t events);
 
 /** Whether waiting keeps the loop alive. */
 void fer__io_hold(fer__io *io, int hold);

@@ -129,6 +129,7 @@ static void on_step_timer(uv_timer_t *timer) {
 
 static fer_loop *make(fer__loop_kind kind) {
     uint64_t mark = fer__os_process_mark();
+    const fer__watch none = FER__WATCH_INIT;
     fer_loop *loop = mark != 0 ? fer__zalloc(sizeof *loop) : NULL;
     if (loop == NULL)
         return NULL;
@@ -142,6 +143,7 @@ static fer_loop *make(fer__loop_kind kind) {
     fer__link_init(&loop->objects);
     fer__link_init(&loop->ready);
     fer__link_init(&loop->ios);
+    loop->watch = none;
     fer__link_init(&loop->deadlines);
     fer__link_init(&loop->posted);
     fer__link_init(&loop->reap);

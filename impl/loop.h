@@ -56,6 +56,7 @@ struct fer_loop {
     fer__link objects; /**< what is not closed */
     fer__link ready;   /**< objects that have callbacks due */
     fer__link ios;     /**< blocking loop: descriptors that are waited for */
+    fer__watch watch;  /**< blocking loop: open once somebody has asked for it, with `ios` in it */
     fer__link deadlines;
     size_t held_deadlines; /**< how many of them keep the loop alive */
 

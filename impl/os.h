@@ -177,6 +177,30 @@ typedef struct fer__wait {
  */
 fer_status fer__os_wait(fer__wait *waits, size_t count, int64_t timeout_ms);
 
+/** A descriptor that is readable when one of others is ready, or at a time. */
+typedef struct fer__watch {
+    fer__fd fd; /**< the one that speaks for all */
+    fer__fd timer;
+} fer__watch;
+
+#define FER__WATCH_INIT \
+    { FER__NO_FD, FER__NO_FD }
+
+/** Make a watch; unchanged after an error. FER_ENOTSUP where the system has nothing for it; FER_EMFILE and its like. */
+fer_status fer__os_watch_open(fer__watch *watch);
+
+/** Does nothing to one that is not open. */
+void fer__os_watch_close(fer__watch *watch);
+
+/**
+ * Watch `fd` for `events`, FER__WAIT_*; 0 for no longer, which is to be said before `fd` is closed.
+ * `before` is what it was watched for. FER_ENOMEM and its like.
+ */
+fer_status fer__os_watch_set(const fer__watch *watch, fer__fd fd, uint32_t before, uint32_t events);
+
+/** Be readable in `ms`, from then on, too; 0: at once; negative: at no time. Takes the place of the time before. */
+fer_status fer__os_watch_time(const fer__watch *watch, int64_t ms);
+
 /** Milliseconds of a clock that only goes forward. */
 int64_t fer__os_now(void);
 

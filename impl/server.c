@@ -313,6 +313,7 @@ static void abort_server(fer__object *object) {
     fer__callback_retire(&server->on_channel);
     fer__callback_retire(&server->allow);
     fer__io_close(&server->io, on_io_closed);
+    fer__os_watch_close(&object->loop->watch);
 }
 
 static void call_closed(fer__object *object, void (*cb)(void), void *user) {

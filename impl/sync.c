@@ -54,7 +54,7 @@ static fer_status wait_and_serve(fer_loop *loop, fer__wait *waits, fer__io **ios
 }
 
 /* FER_ETIMEDOUT when the time is up, whatever else there is to do: a busy peer must not take more of it. */
-static fer_status turn(fer_loop *loop, int64_t limit) {
+fer_status fer__sync_turn(fer_loop *loop, int64_t limit) {
     fer__wait few_waits[WAITS_ON_STACK];
     fer__io *few_ios[WAITS_ON_STACK];
     int64_t left = time_left(limit);
@@ -124,11 +124,11 @@ fer_status fer__sync_connect(const char *address, const fer_channel_options *opt
         return status;
     fer__sync_settle(loop);
     while (status == FER_OK && !result.done)
-        status = turn(loop, limit);
+        status = fer__sync_turn(loop, limit);
     if (status == FER_ETIMEDOUT && !result.done) {
         /* Say why: a last try tells, if it is about that. */
         fer__channel_give_up_connecting(channel);
-        status = turn(loop, limit);
+        status = fer__sync_turn(loop, limit);
     }
     if (status == FER_ETIMEDOUT)
         status = fer__fail(FER_ETIMEDOUT, "the channel was not open in time");
@@ -403,7 +403,7 @@ fer_status fer__sync_close(fer_channel *channel, int64_t timeout_ms) {
     status = fer__channel_close(channel, NULL, NULL);
     fer__sync_settle(loop);
     while (status == FER_OK && channel->object.state != FER__CLOSED)
-        status = turn(loop, limit);
+        status = fer__sync_turn(loop, limit);
     if (channel->object.state != FER__CLOSED) {
         if (status == FER_EINTR)
             return status;
@@ -411,65 +411,4 @@ fer_status fer__sync_close(fer_channel *channel, int64_t timeout_ms) {
         fer__sync_settle(loop);
     }
     return channel->close_status == FER_OK ? FER_OK : fer__fail_plain(channel->close_status);
-}
-
-/* Serving. */
-
-fer_status fer__sync_listen(const char *address, const fer_channel_options *options,
-                            fer_server **out) {
-    fer_loop *loop = NULL;
-    fer_status status = fer__loop_new_blocking(&loop);
-    if (status != FER_OK)
-        return status;
-    status = fer__server_listen(loop, address, options, NULL, NULL, NULL, out);
-    fer__sync_settle(loop);
-    fer__loop_unref(loop);
-    return status;
-}
-
-/* Take a channel off its server's loop, to one of its own. */
-static void move_to(fer_channel *channel, fer_loop *loop) {
-    fer_loop *old = channel->object.loop;
-    fer__sync_settle(old);
-    fer__link_remove(&channel->object.all);
-    fer__link_remove(&channel->io.link);
-    fer__loop_ref(loop);
-    channel->object.loop = loop;
-    channel->io.loop = loop;
-    if (channel->fifo != NULL) {
-        fer__link_remove(&channel->fifo->io.link);
-        channel->fifo->io.loop = loop;
-    }
-    fer__link_append(&loop->objects, &channel->object.all);
-    fer__loop_unref(old);
-}
-
-fer_status fer__sync_accept(fer_server *server, int64_t timeout_ms, fer_channel **out) {
-    int64_t limit = fer__deadline_after(timeout_ms);
-    fer_loop *loop = NULL;
-    fer_status status = fer__loop_new_blocking(&loop);
-    if (status != FER_OK)
-        return status;
-    server->trouble = FER_OK;
-    while (status == FER_OK && fer__link_alone(&server->accepted) && server->trouble == FER_OK) {
-        status = fer__server_await(server);
-        /* FIFOs that could be opened at once are ready now, and nothing would end the wait for them. */
-        fer__sync_settle(server->object.loop);
-        if (status == FER_OK && fer__link_alone(&server->accepted))
-            status = turn(server->object.loop, limit);
-        /* Its callback may have dropped it: the one owner left is who called this. */
-        if (atomic_load(&server->object.owners) == 1)
-            status = fer__fail_plain(FER_ECLOSED);
-    }
-    if (fer__link_alone(&server->accepted)) {
-        if (status == FER_OK)
-            status = fer__fail_plain(server->trouble);
-        fer__loop_unref(loop);
-        return status;
-    }
-    *out = FER__CONTAINER(server->accepted.next, fer_channel, object.reap);
-    fer__link_remove(&(*out)->object.reap);
-    move_to(*out, loop);
-    fer__loop_unref(loop);
-    return FER_OK;
 }

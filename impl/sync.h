@@ -20,6 +20,13 @@ void fer__sync_abort(fer_channel *channel);
 fer_status fer__sync_listen(const char *address, const fer_channel_options *options,
                             fer_server **out);
 fer_status fer__sync_accept(fer_server *server, int64_t timeout_ms, fer_channel **out);
+fer_status fer__sync_server_fileno(fer_server *server, fer__fd *fd);
+
+/**
+ * One turn of the loop of a blocking channel or server. `limit` is when to give up, as fer__deadline_after() says
+ * it: FER_ETIMEDOUT when that is over, whatever else there is to do.
+ */
+fer_status fer__sync_turn(fer_loop *loop, int64_t limit);
 
 /** End a blocking channel or server at once: run what that leaves. */
 void fer__sync_settle(fer_loop *loop);

@@ -109,15 +109,34 @@ fer_status fer_sync_listen(const char *address, const fer_channel_options *optio
     return fer__sync_listen(address, &known, server);
 }
 
-fer_status fer_sync_accept(fer_server *server, int64_t timeout_ms, fer_channel **channel) {
-    fer_status status;
-    FER__TRY(FER__REQUIRE(channel != NULL, "channel"));
-    *channel = NULL;
+/* Enter a blocking server. */
+static fer_status begin_server(fer_server *server) {
     FER__TRY(FER__REQUIRE(server != NULL, "server"));
     FER__TRY(fer__loop_check(server->object.loop));
     if (server->blocking == NULL)
         return fer__fail(FER_ENOTSUP, "the server is on a loop: it calls back with its channels");
-    FER__TRY(fer__enter(server->blocking));
+    return fer__enter(server->blocking);
+}
+
+fer_status fer_sync_server_fileno(fer_server *server, int *fd) {
+    fer__fd known = FER__NO_FD;
+    fer_status status;
+    FER__TRY(FER__REQUIRE(fd != NULL, "fd"));
+    FER__TRY(begin_server(server));
+    status = fer__check_open(&server->object);
+    if (status == FER_OK)
+        status = fer__sync_server_fileno(server, &known);
+    if (status == FER_OK)
+        *fd = known;
+    fer__leave(server->blocking);
+    return status;
+}
+
+fer_status fer_sync_accept(fer_server *server, int64_t timeout_ms, fer_channel **channel) {
+    fer_status status;
+    FER__TRY(FER__REQUIRE(channel != NULL, "channel"));
+    *channel = NULL;
+    FER__TRY(begin_server(server));
     /* The callback that decides about clients may drop the last other one. */
     fer__object_ref(&server->object);
     status = fer__check_open(&server->object);

@@ -384,6 +384,11 @@ static fer_status sync_fileno(objects *o) {
     return fer_sync_fileno(o->blocking, &number);
 }
 
+static fer_status sync_server_fileno(objects *o) {
+    int number;
+    return fer_sync_server_fileno(o->acceptor, &number);
+}
+
 static fer_status sync_accept(objects *o) {
     fer_channel *accepted = NULL;
     return fer_sync_accept(o->acceptor, 0, &accepted);
@@ -459,6 +464,7 @@ const call calls[] = {
     {"fer_sync_flush", CALL_BLOCKING, ANY, sync_flush},
     {"fer_sync_receive", CALL_BLOCKING, ANY, sync_receive},
     {"fer_sync_fileno", CALL_BLOCKING, ANY, sync_fileno},
+    {"fer_sync_server_fileno", CALL_ACCEPTOR, ANY, sync_server_fileno},
     {"fer_sync_accept", CALL_ACCEPTOR, ANY, sync_accept},
     {"fer_sync_close", CALL_BLOCKING, ANY | CLOSED, sync_close},
     {"fer_channel_close", CALL_CHANNEL, CLOSED, close_channel},

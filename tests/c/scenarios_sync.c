@@ -177,7 +177,10 @@ void use_a_blocking_server(outcome *to) {
     raw_send(peers[CLIENTS - 1], hello_bytes, HELLO_SIZE);
     raw_send(peers[CLIENTS - 1], "\2\0\0\0\0\0\0\1m\4\0\0\0\0\0\0\0", 17);
     fer_channel *channel = NULL;
-    fer_status status;
+    int fd = -1;
+    fer_status status = fer_sync_server_fileno(server, &fd);
+    if (status != FER_ENOTSUP)
+        (void)failed(to, status);
     do {
         status = fer_sync_accept(server, 300, &channel);
     } while (status == FER_EINTR);

@@ -13,10 +13,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -194,6 +196,18 @@ WRAPPED(int, setsockopt, (int fd, int level, int name, const void *value, sockle
 
 WRAPPED(int, poll, (struct pollfd * fds, nfds_t count, int timeout)) {
     return fails(CALL_poll) ? -1 : __real_poll(fds, count, timeout);
+}
+
+WRAPPED(int, epoll_create1, (int flags)) {
+    return fails(CALL_epoll_create1) ? -1 : __real_epoll_create1(flags);
+}
+
+WRAPPED(int, epoll_ctl, (int set, int how, int fd, struct epoll_event *event)) {
+    return fails(CALL_epoll_ctl) ? -1 : __real_epoll_ctl(set, how, fd, event);
+}
+
+WRAPPED(int, timerfd_create, (int clock, int flags)) {
+    return fails(CALL_timerfd_create) ? -1 : __real_timerfd_create(clock, flags);
 }
 
 WRAPPED(int, open, (const char *path, int flags, ...)) {

@@ -35,6 +35,9 @@
     X(memfd_create)     \
     X(mmap)             \
     X(clock_gettime)    \
+    X(epoll_create1)    \
+    X(epoll_ctl)        \
+    X(timerfd_create)   \
     X(uv_loop_init)     \
     X(uv_mutex_init)    \
     X(uv_async_init)    \

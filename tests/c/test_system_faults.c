@@ -90,6 +90,9 @@ static const trouble troubles[] = {
     {CALL_recv, ENOMEM, 0, ANYWHERE},
     {CALL_memfd_create, EMFILE, 1, ANYWHERE},
     {CALL_mmap, ENOMEM, 0, ANYWHERE},
+    {CALL_epoll_create1, EMFILE, 0, ANYWHERE},
+    {CALL_timerfd_create, EMFILE, 0, ANYWHERE},
+    {CALL_epoll_ctl, ENOSPC, 0, ANYWHERE},
 };
 
 enum { TROUBLES = sizeof troubles / sizeof troubles[0] };

@@ -431,7 +431,7 @@ def test_in_the_child_of_a_fork(address: str) -> None:
         pid = os.fork()
         if pid == 0:
             count = 0
-            for call in (channel.recv, lambda: channel.send(b"x"), channel.close, server.accept, server.close):
+            for call in (channel.recv, lambda: channel.send(b"x"), channel.close, server.accept, server.fileno, server.close):
                 try:
                     call()
                 except ferrule.error.ForkError:
@@ -445,7 +445,7 @@ def test_in_the_child_of_a_fork(address: str) -> None:
         server.close()
     """
     code, output, errors = run_child(child, address, options=("-W", "ignore"))
-    assert (code, output, errors) == (0, "5\nb'still'\n", "")
+    assert (code, output, errors) == (0, "6\nb'still'\n", "")
 
 
 def test_dropping_one_warns(address: str) -> None:

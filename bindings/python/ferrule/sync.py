@@ -108,6 +108,18 @@ class Server:
         except error.ClosedError:
             raise StopIteration from None
 
+    def fileno(self) -> int:
+        """A descriptor, which stays the server's, for ``select``: readable when ``accept(0)`` has something to do.
+
+        ``accept(0)`` that raises TimedOutError then says that the client is not open yet: wait again. To be used
+        on Linux.
+
+        Raises ClosedError; NotSupportedError on FIFOs, which have one client at a time, and on systems without
+        epoll; Error FER_EMFILE when there are no descriptors left.
+        Source: ``fer_sync_server_fileno``.
+        """
+        return _ferrule.fer_sync_server_fileno(self._c)
+
     def close(self) -> None:
         """Stop listening, and remove the files that were made. Channels live on. Closing again does nothing.
 

@@ -3,7 +3,7 @@
  *
  * A blocking channel or server is made here and used with the functions of this header, with
  * fer_channel_abort(), fer_channel_get_info(), fer_channel_ref() and their like. It costs one
- * descriptor, two on FIFOs, and no thread. Any thread may use it, one at a time: a call made while
+ * descriptor, two on FIFOs, two more for fer_sync_server_fileno(), and no thread. Any thread may use it, one at a time: a call made while
  * another thread is in one gives FER_EBUSY. All times are in milliseconds; negative means without
  * limit, 0 does not wait. A signal that arrives during a wait ends it with FER_EINTR, so that a
  * program can act on it; call again to go on.
@@ -200,6 +200,25 @@ FER_API fer_status fer_sync_listen(const char *address, const fer_channel_option
  * Seed: none.
  */
 FER_API fer_status fer_sync_accept(fer_server *server, int64_t timeout_ms, fer_channel **channel);
+
+/**
+ * A descriptor of a blocking server, for select(2) and its like: readable when fer_sync_accept() has
+ * something to do.
+ *
+ * Call fer_sync_accept() with 0 then. FER_ETIMEDOUT says that the client is not open yet: wait again.
+ * The first call makes the descriptor and one more; nothing is to be read from it.
+ *
+ * @param server   a blocking server.
+ * @param[out] fd  receives the descriptor, the same each time.
+ * Ownership: the descriptor stays the server's, and is closed with it.
+ * Thread: any, one at a time.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_ENOTSUP on a server that is on a loop, on one of FIFOs, which has one client at a
+ *         time, and on a system without epoll(7); FER_EMFILE; FER_ENFILE; FER_ENOMEM; FER_EINVAL;
+ *         FER_EBUSY; FER_ECLOSED; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_sync_server_fileno(fer_server *server, int *fd);
 
 FER_END_DECLS
 

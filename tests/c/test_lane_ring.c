@@ -86,7 +86,7 @@ static void an_empty_ring_is_filled_from_its_beginning(void **state) {
     ring both;
     ring_open(&both);
     for (int i = 0; i < 20; i++) {
-        assert_true(put(&both, 300 * KIB));
+        assert_true(put(&both, (size_t)300 * KIB));
         assert_int_equal(both.pieces[both.first].position % FER__LANE_RING, 0);
         take(&both);
     }

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import builtins
 import inspect
 import re
 import shutil
 import subprocess
 import sys
+import textwrap
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ferrule
 import pytest
-from ferrule import _ferrule
+from ferrule import _ferrule, error
 from support import PYTHON_SOURCES, ROOT
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import headers  # noqa: E402
 
 INTERFACES = sorted((PYTHON_SOURCES / "swig").glob("*.i"))
 C_SOURCES = sorted((PYTHON_SOURCES / "src").glob("*.[ch]"))
@@ -161,6 +168,101 @@ def test_everything_public_is_documented() -> None:
             ]
             for parameter in parameters:
                 assert re.search(rf"\b{parameter}\b", text), f"{name}: {parameter} is not described"
+
+
+# They mirror nothing.
+OWN = {"ferrule.EndOfStream", "ferrule.HasFileno", "ferrule.HasFileno.fileno", "ferrule.Options"}
+
+
+def test_what_mirrors_something_names_it() -> None:
+    silent = {name for name, member in public_members() if "Source: " not in (inspect.getdoc(member) or "")}
+    assert silent == OWN
+
+
+# What any call may give, which the pages and the classes say once; and what cannot come, or is dealt with, in Python.
+ANY_CALL = set(
+    "FER_EINVAL FER_ECLOSED FER_ETHREAD FER_EFORK FER_ENOMEM FER_EBUSY FER_EKIND FER_ENOBUFS FER_EUNKNOWN".split()
+)
+# Mistakes in types are not told each time; the others turn one failure into another.
+LEFT_OUT = {
+    "require_callable",
+    "check_callable",
+    "check_loop",
+    "flag",
+    "whole",
+    "real",
+    "make",
+    "from_status",
+    "of_kind",
+}
+# FER_EBADF is taken for "later", and FER_ENOTSUP is for channels of the other kind.
+NEVER = {"ferrule.TCP.nodelay", "ferrule.TCP.keepalive", "ferrule.Channel.abort"}
+
+
+def function_behind(call: ast.Call, function: types.FunctionType, owner: type | None) -> Any:
+    """What is called, where that can be told: a function, a method of self, a function of a module."""
+    found: Any = None
+    if isinstance(call.func, ast.Name):
+        found = function.__globals__.get(call.func.id)
+    elif isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
+        place = function.__globals__.get(call.func.value.id)
+        if call.func.value.id in ("self", "cls") and owner:
+            found = inspect.getattr_static(owner, call.func.attr, None)
+        elif isinstance(place, types.ModuleType):
+            found = getattr(place, call.func.attr, None)
+    return getattr(found, "__func__", found)
+
+
+def reasons(function: Any, owner: type | None, statuses: dict[str, set[str]], depth: int = 4) -> set[str]:
+    """Why it can raise: what it and what it calls raises, and what the functions of C that they call return."""
+    if not inspect.isfunction(function) or function.__name__ in LEFT_OUT or depth == 0:
+        return set()
+    if not function.__module__.startswith("ferrule"):
+        return set()
+    found = set()
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            text = ast.unparse(node.exc)
+            if not text.startswith(("Stop", "TypeError", "NotImplementedError")):
+                found.add(text)
+        elif isinstance(node, ast.Attribute):
+            found |= statuses.get(node.attr, set())
+        elif isinstance(node, ast.Call):
+            found |= reasons(function_behind(node, function, owner), owner, statuses, depth - 1)
+    return found
+
+
+def test_what_can_raise_says_so() -> None:
+    statuses = {
+        function.name: set(re.findall(r"FER_E\w+", (function.doc or "").partition("@return")[2])) - ANY_CALL
+        for function in headers.all_functions()
+        if function.returns == "fer_status"
+    }
+    assert statuses["fer_pipe_bind"] > {"FER_EADDRINUSE"}
+    silent, telling = {}, 0
+    for name, member in public_members():
+        if inspect.isclass(member):
+            continue
+        owner = getattr(sys.modules[member.__module__], member.__qualname__.partition(".")[0])
+        why = reasons(member, owner if inspect.isclass(owner) else None, statuses)
+        says = re.search(r"\b[Rr]aises\b|^As ``", inspect.getdoc(member) or "")
+        telling += bool(why and says)
+        if why and not says:
+            silent[name] = why
+    assert telling > 50
+    assert silent.keys() == NEVER, silent
+
+
+def test_what_is_said_to_be_raised_exists() -> None:
+    known = {status for status, _, _ in headers.statuses()}
+    for name, member in public_members():
+        raised = (inspect.getdoc(member) or "").partition("Raises")[2].partition("Source:")[0]
+        for word in re.findall(r"\b[A-Z]\w*Error\b", raised):
+            assert hasattr(error, word) or hasattr(builtins, word) or hasattr(asyncio, word), (
+                f"{name}: {word}"
+            )
+        for word in re.findall(r"\bFER_E\w+", raised):
+            assert word in known, f"{name}: {word}"
 
 
 def test_every_parameter_has_a_type() -> None:

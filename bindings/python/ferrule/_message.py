@@ -141,7 +141,10 @@ class ReceivedHandle:
 
     @property
     def closed(self) -> bool:
-        """Whether the descriptor was closed or taken."""
+        """Whether the descriptor was closed or taken.
+
+        Source: ``io.IOBase.closed``.
+        """
         return _ferrule.ferpy_received_fileno(self._held) < 0
 
     def __enter__(self) -> Self:

@@ -32,28 +32,42 @@ class Child(_child.AnyChild["Process", Channel]):
 
     As an asynchronous context manager it closes the channel and the child's standard input at the end of the block,
     and waits until the child has exited; when the block raises, or closing fails, the child is killed.
+
+    Source: ``asyncio.subprocess.Process``.
     """
 
     __slots__ = ()
 
     @property
     def returncode(self) -> int | None:
-        """The exit code, minus the signal that ended it; None while the child runs."""
+        """The exit code, minus the signal that ended it; None while the child runs.
+
+        Source: ``asyncio.subprocess.Process.returncode``.
+        """
         return self._process.returncode
 
     @property
     def stdin(self) -> asyncio.StreamWriter | None:
-        """The child's standard input, if ``spawn()`` was given ``PIPE``."""
+        """The child's standard input, if ``spawn()`` was given ``PIPE``.
+
+        Source: ``asyncio.subprocess.Process.stdin``.
+        """
         return self._process.stdin
 
     @property
     def stdout(self) -> asyncio.StreamReader | None:
-        """The child's standard output, if ``spawn()`` was given ``PIPE``."""
+        """The child's standard output, if ``spawn()`` was given ``PIPE``.
+
+        Source: ``asyncio.subprocess.Process.stdout``.
+        """
         return self._process.stdout
 
     @property
     def stderr(self) -> asyncio.StreamReader | None:
-        """The child's standard error, if ``spawn()`` was given ``PIPE``."""
+        """The child's standard error, if ``spawn()`` was given ``PIPE``.
+
+        Source: ``asyncio.subprocess.Process.stderr``.
+        """
         return self._process.stderr
 
     async def wait(self) -> int:

@@ -74,6 +74,8 @@ class Channel:
     ...     print("nothing more")
     nothing more
     >>> one.abort(); other.abort()
+
+    Source: ``fer_channel``; aea ``IPCChannelClient``.
     """
 
     __slots__ = ("__weakref__", "_c", "_closed", "_kept", "_one", "_owner", "_takes")
@@ -199,7 +201,9 @@ class Channel:
         limit: how many at most; None: 4096.
         timeout: in seconds, for the first. Running out of it loses nothing.
 
-        Gives at least one message, and raises as ``recv()``. How the channel ended is for the next call.
+        Gives at least one message. How the channel ended is for the next call.
+
+        Raises ValueError for a limit below 1, and as ``recv()``.
         Source: ``fer_sync_receive``.
         """
         if limit is not None and limit < 1:
@@ -324,7 +328,10 @@ class Channel:
 
     @property
     def closed(self) -> bool:
-        """Whether ``close()`` or ``abort()`` was called."""
+        """Whether ``close()`` or ``abort()`` was called.
+
+        Source: ``fer_channel_is_closing``.
+        """
         return self._closed
 
     @property
@@ -338,8 +345,9 @@ class Channel:
 
     @property
     def peer_credentials(self) -> Credentials:
-        """Who is at the other end: as ``ferrule.Channel.peer_credentials``.
+        """Who is at the other end.
 
+        Raises as ``ferrule.Channel.peer_credentials``.
         Source: ``fer_channel_peer_credentials``.
         """
         with self._one():

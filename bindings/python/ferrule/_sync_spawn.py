@@ -26,6 +26,8 @@ class Child(_child.AnyChild["subprocess.Popen[bytes]", Channel]):
 
     As a context manager it closes the channel and the child's standard streams at the end of the block, and waits
     until the child has exited; when the block raises, or closing fails, the child is killed.
+
+    Source: ``subprocess.Popen``.
     """
 
     __slots__ = ()
@@ -33,22 +35,34 @@ class Child(_child.AnyChild["subprocess.Popen[bytes]", Channel]):
 
     @property
     def returncode(self) -> int | None:
-        """The exit code, minus the signal that ended it; None while the child runs."""
+        """The exit code, minus the signal that ended it; None while the child runs.
+
+        Source: ``subprocess.Popen.returncode``.
+        """
         return self._process.poll()
 
     @property
     def stdin(self) -> IO[bytes] | None:
-        """The child's standard input, if ``spawn()`` was given ``PIPE``."""
+        """The child's standard input, if ``spawn()`` was given ``PIPE``.
+
+        Source: ``subprocess.Popen.stdin``.
+        """
         return self._process.stdin
 
     @property
     def stdout(self) -> IO[bytes] | None:
-        """The child's standard output, if ``spawn()`` was given ``PIPE``."""
+        """The child's standard output, if ``spawn()`` was given ``PIPE``.
+
+        Source: ``subprocess.Popen.stdout``.
+        """
         return self._process.stdout
 
     @property
     def stderr(self) -> IO[bytes] | None:
-        """The child's standard error, if ``spawn()`` was given ``PIPE``."""
+        """The child's standard error, if ``spawn()`` was given ``PIPE``.
+
+        Source: ``subprocess.Popen.stderr``.
+        """
         return self._process.stderr
 
     def wait(self, timeout: float | None = None) -> int:

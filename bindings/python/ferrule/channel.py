@@ -48,6 +48,8 @@ class Channel:
     ...     await asyncio.gather(closing, other.close())
     >>> asyncio.run(main())
     [b'in pieces', b'many', b'at once']
+
+    Source: ``fer_channel``.
     """
 
     __slots__ = (
@@ -152,7 +154,7 @@ class Channel:
 
         limit: how many at most; None for no limit.
 
-        Gives at least one message, and raises as ``recv()``.
+        Gives at least one message. Raises ValueError for a limit below 1, and as ``recv()``.
         Source: ``fer_channel_receive``.
         """
         if limit is not None and limit < 1:
@@ -419,7 +421,10 @@ class Channel:
 
     @property
     def closed(self) -> bool:
-        """Whether ``close()`` or ``abort()`` was called."""
+        """Whether ``close()`` or ``abort()`` was called.
+
+        Source: ``fer_channel_is_closing``.
+        """
         return self._ending
 
     async def _abandon(self) -> None:

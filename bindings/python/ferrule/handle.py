@@ -117,7 +117,10 @@ class Handle:
 
     @property
     def loop(self) -> Loop:
-        """The loop that the handle is on."""
+        """The loop that the handle is on.
+
+        Source: pyuv ``Handle.loop``.
+        """
         return self._loop
 
     @property

@@ -237,12 +237,18 @@ class Loop:
 
     @property
     def alive(self) -> bool:
-        """Whether something on the loop can still call back."""
+        """Whether something on the loop can still call back.
+
+        Source: ``fer_loop_is_alive``; uv_loop_alive.
+        """
         return bool(_ferrule.fer_loop_is_alive(self._c))
 
     @property
     def closed(self) -> bool:
-        """Whether ``close()`` was called."""
+        """Whether ``close()`` was called.
+
+        Source: asyncio ``loop.is_closed``.
+        """
         return self._closed
 
     def close(self) -> None:

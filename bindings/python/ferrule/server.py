@@ -34,6 +34,8 @@ class Server:
 
     As an asynchronous context manager it stops listening at the end of the block and then waits for the
     handlers that run; when the block raises, or is cancelled, they are cancelled.
+
+    Source: ``fer_server``; asyncio ``Server``.
     """
 
     def __init__(
@@ -137,6 +139,8 @@ class Server:
         """Stop listening, and remove the files that were made. Channels, and handlers that run, go on.
 
         Closing again waits for the same end; after it, nothing happens.
+
+        Raises ThreadError on another thread, and in another asyncio loop.
         Source: ``fer_server_close``.
         """
         host = _embed.check(self._embedded, self)
@@ -149,6 +153,8 @@ class Server:
         A handler that receives or sends meanwhile gets ClosedError, which it may let through: it is not reported then.
         How it went with a channel is told to its handler's end, or to whoever closes it. May be called after
         ``close()``. When it is cancelled, the closing goes on.
+
+        Raises ThreadError on another thread, and in another asyncio loop.
         Source: ``fer_server_drain``.
         """
         host = _embed.check(self._embedded, self)
@@ -185,6 +191,7 @@ class Server:
     async def serve_forever(self) -> None:
         """Wait until the server is closed. When this is cancelled, it is closed.
 
+        Raises ThreadError on another thread, and in another asyncio loop.
         Source: asyncio ``Server.serve_forever``.
         """
         host = _embed.check(self._embedded, self)
@@ -196,7 +203,10 @@ class Server:
 
     @property
     def closed(self) -> bool:
-        """Whether ``close()`` was called."""
+        """Whether ``close()`` was called.
+
+        Source: ``fer_server_is_closing``.
+        """
         return self._ending
 
     async def __aenter__(self) -> Server:

@@ -32,6 +32,8 @@ class Server:
 
     As an iterator it gives channels until it is closed. As a context manager it is closed at the end of the
     block. One that is dropped without ``close()`` is closed, with a ResourceWarning.
+
+    Source: ``fer_server``; aea ``IPCChannel``.
     """
 
     __slots__ = (
@@ -139,7 +141,10 @@ class Server:
 
     @property
     def closed(self) -> bool:
-        """Whether ``close()`` was called."""
+        """Whether ``close()`` was called.
+
+        Source: ``fer_server_is_closing``.
+        """
         return self._closed
 
     @property

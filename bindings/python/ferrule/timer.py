@@ -55,6 +55,7 @@ class Timer(Handle):
         repeat: seconds between the calls after it; 0: only one call. A call that comes late does not have others
         follow faster.
 
+        Raises ValueError for a time that is negative or has no end.
         Source: ``fer_timer_start``; pyuv ``Timer.start``.
         """
         require_callable(callback)

@@ -57,14 +57,14 @@ static void on_look(uv_idle_t *idle) {
 
 void fer__look_turn(fer_loop *loop) {
     fer__look *look = &loop->look;
-    /* Who called for a single turn decides about waiting. */
-    if (loop->stepping)
-        return;
-    if (look->channel != NULL && !may_look(look->channel))
+    int looks;
+    if (!loop->stepping && look->channel != NULL && !may_look(look->channel))
         look->channel = NULL;
-    if (look->active == (look->channel != NULL))
+    /* Who called for a single turn decides about waiting, also when a run before it ended with a look. */
+    looks = look->channel != NULL && !loop->stepping;
+    if (look->active == looks)
         return;
-    look->active = !look->active;
+    look->active = looks;
     if (look->active)
         uv_idle_start(&loop->looking, on_look);
     else

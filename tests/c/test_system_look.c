@@ -207,6 +207,32 @@ static void a_running_loop_looks_in_turns(void **state) {
     talk_close(&one);
 }
 
+static void stop_while_it_looks(fer_loop *loop, fer_status status, void *user) {
+    (void)user;
+    assert_int_equal(status, FER_OK);
+    assert_int_equal(fer_loop_stop(loop), FER_OK);
+}
+
+/* Who steps a loop after it ran decides about waiting: what was looked for when it was stopped is no reason not to. */
+static void a_loop_that_was_stopped_while_it_looked_waits_in_steps(void **state) {
+    (void)state;
+    talk one;
+    int64_t timeout_ms = 0;
+    talk_open(&one, WINDOW_US);
+    for (int i = 0; !one.loop->look.active; i++) {
+        assert_true(i < TRIES);
+        learn(&one);
+        ask(&one);
+        assert_int_equal(fer_loop_post(one.loop, stop_while_it_looks, NULL), FER_OK);
+        assert_int_equal(fer_loop_run(one.loop), FER_OK);
+        hear(&one);
+    }
+    turn(&one);
+    assert_int_equal(fer_loop_timeout(one.loop, &timeout_ms), FER_OK);
+    assert_int_equal(timeout_ms, -1);
+    talk_close(&one);
+}
+
 static void whatever_comes_ends_a_look(void **state) {
     (void)state;
     talk one;
@@ -460,6 +486,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(a_loop_looks_once_it_has_learned),
         HARNESS_TEST(a_running_loop_looks_in_turns),
+        HARNESS_TEST(a_loop_that_was_stopped_while_it_looked_waits_in_steps),
         HARNESS_TEST(whatever_comes_ends_a_look),
         HARNESS_TEST(a_host_lingers_only_for_an_answer),
         HARNESS_TEST(channels_learn_together),

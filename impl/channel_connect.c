@@ -123,7 +123,8 @@ static fer_status open_for_client(fer_channel *channel) {
 static fer_status check_not_taken(const fer__place *place) {
     if (!fer__os_is_reader_marked(place->second))
         return FER_OK;
-    if (fer__os_is_fifo_locked(place->name))
+    /* The server may be about to look for a reader. */
+    if (fer__os_is_fifo_locked(place->name, 1))
         return fer__fail(FER_EADDRINUSE, "the server has another client");
     return fer__fail(FER_EAGAIN, "the server has not taken leave of the client before");
 }
@@ -147,7 +148,7 @@ static fer_status look_for_server(fer_channel *channel) {
     struct iovec iov = {&fifo->early, 1};
     size_t got = 0;
     fer_status status;
-    if (!fer__os_is_fifo_locked(channel->opening->place.second))
+    if (!fer__os_is_fifo_locked(channel->opening->place.second, 0))
         return FER_OK;
     status = fer__os_fifo_read(channel->io.fd, &iov, 1, &got);
     fifo->has_early = got > 0;

@@ -129,13 +129,16 @@ fer_status fer__os_make_directory(char *path, size_t room);
 void fer__os_remove_directory(const char *path);
 
 /**
- * Open a FIFO for reading, without waiting for a writer. FER_EADDRINUSE when somebody else reads it;
- * otherwise as fer__os_make_fifo().
+ * Open a FIFO for reading, without waiting for a writer. FER_EADDRINUSE when somebody else reads it; FER_EAGAIN when
+ * that cannot be told just now; otherwise as fer__os_make_fifo().
  */
 fer_status fer__os_open_reader(const char *path, fer__fd *fd);
 
-/** Whether somebody of this library reads the FIFO. */
-int fer__os_is_fifo_locked(const char *path);
+/**
+ * Whether somebody of this library reads the FIFO. Looking makes one reader more for a moment, or one writer, which nobody
+ * sees who has one already: who waits for a reader takes it for that, and so does who waits for a writer.
+ */
+int fer__os_is_fifo_locked(const char *path, int as_writer);
 
 /**
  * Mark, or mark no more, what fer__os_open_reader() gave: whoever serves one client after the other on these
@@ -145,7 +148,7 @@ int fer__os_is_fifo_locked(const char *path);
  */
 fer_status fer__os_mark_reader(fer__fd fd, int taken);
 
-/** Whether the reader of the FIFO is marked; not where there are no such marks. */
+/** Whether the reader of the FIFO is marked; not where there are no such marks. It takes a reader more for a moment. */
 int fer__os_is_reader_marked(const char *path);
 
 /** Open a FIFO for writing. FER_ECONNREFUSED when nobody reads it; otherwise as fer__os_make_fifo(). */

@@ -18,7 +18,7 @@
 
 #include "status.h"
 
-enum { MODE = 0600 };
+enum { MODE = 0600, LOCK_TRIES = 64 };
 
 #define SHOWN(path) FER__SHOWN_PATH, (path)
 
@@ -117,12 +117,11 @@ static fer_status open_end(const char *path, int how, fer__fd *fd) {
     return status;
 }
 
-/* Looking like this disturbs nobody: one reader more for a moment is not seen by the other. */
-int fer__os_is_fifo_locked(const char *path) {
+int fer__os_is_fifo_locked(const char *path, int as_writer) {
     int saved = errno;
     fer__fd fd = FER__NO_FD;
     int yes = 0;
-    if (open_end(path, O_RDONLY, &fd) == FER_OK) {
+    if (open_end(path, as_writer ? O_WRONLY : O_RDONLY, &fd) == FER_OK) {
         yes = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
         close(fd);
     }
@@ -134,13 +133,30 @@ int fer__os_is_fifo_locked(const char *path) {
  * Two readers would each get a part of the bytes. Only the lock tells of the other: to open the FIFO for
  * writing would, too, but to somebody who waits there it would look like a peer that came and went.
  */
+static fer_status lock_reader(fer__fd fd, const char *path) {
+    int i;
+    for (i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+            return FER_OK;
+        if (flock(fd, LOCK_SH | LOCK_NB) != 0)
+            return fer__fail(FER_EADDRINUSE, "somebody else reads %.*s", SHOWN(path));
+        /* Somebody looks whether it is locked, which takes no time to speak of. */
+        (void)flock(fd, LOCK_UN);
+        fer__os_yield();
+    }
+    return fer__fail(FER_EAGAIN, "somebody looks whether %.*s is read", SHOWN(path));
+}
+
 static fer_status open_reader(const char *path, fer__fd *fd) {
     fer_status status = open_end(path, O_RDONLY, fd);
-    if (status != FER_OK || flock(*fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+    if (status != FER_OK)
         return status;
-    close(*fd);
-    *fd = FER__NO_FD;
-    return fer__fail(FER_EADDRINUSE, "somebody else reads %.*s", SHOWN(path));
+    status = lock_reader(*fd, path);
+    if (status != FER_OK) {
+        close(*fd);
+        *fd = FER__NO_FD;
+    }
+    return status;
 }
 
 fer_status fer__os_open_reader(const char *path, fer__fd *fd) {
@@ -180,7 +196,6 @@ fer_status fer__os_mark_reader(fer__fd fd, int taken) {
     return fer__os_finish(saved, number);
 }
 
-/* As above, one reader more for a moment is not seen by the other. */
 int fer__os_is_reader_marked(const char *path) {
     struct flock lock = first_byte(F_WRLCK);
     int saved = errno;

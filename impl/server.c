@@ -228,7 +228,7 @@ static int has_left(fer__fifos *fifos) {
     int64_t now = fer__os_now();
     if (fifos->wary == INT64_MAX)
         fifos->wary = now + LEAVING_MS;
-    return now >= fifos->wary || !fer__os_is_fifo_locked(fifos->place.second);
+    return now >= fifos->wary || !fer__os_is_fifo_locked(fifos->place.second, 0);
 }
 
 fer_status fer__server_await(fer_server *server) {

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -296,6 +298,88 @@ static void a_client_waits_until_it_is_taken(void **state) {
     }
 }
 
+/* The server looks whether the client before has left, as the next one comes: that is no other reader. */
+static void who_only_looks_is_no_reader(void **state) {
+    (void)state;
+    const fer_channel_options options = options_of(FER_WIRE_PLAIN);
+    fer_loop *loop = NULL;
+    fer_server *server = NULL;
+    fer_channel *channel = NULL;
+    noted connected = {0};
+    keeper to = {0};
+    make_fifos();
+    int looker = open(harness_path("out"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(looker >= 0);
+    assert_int_equal(flock(looker, LOCK_SH | LOCK_NB), 0);
+    assert_int_equal(fer_loop_new(&loop), FER_OK);
+    assert_int_equal(fer_channel_connect(loop, fifos("out", "in"), &options, note_connected,
+                                         &connected, &channel),
+                     FER_OK);
+    step_some(loop);
+    assert_int_equal(connected.calls, 0);
+    raw_close(looker);
+    assert_int_equal(
+        fer_server_listen(loop, fifos("in", "out"), &options, keep, &to, NULL, &server), FER_OK);
+    harness_run_until(loop, &connected.calls);
+    assert_int_equal(connected.status, FER_OK);
+    harness_run_until(loop, &to.taken.calls);
+    go(loop, channel, &to);
+    fer_server_unref(server);
+    end_loop(loop);
+    remove_fifos();
+}
+
+/** A server that was not made by this library, and waits until somebody reads. */
+typedef struct raw_waiter {
+    char path[256];
+    atomic_int writer;
+} raw_waiter;
+
+static void *wait_for_a_reader(void *user) {
+    raw_waiter *one = user;
+    atomic_store(&one->writer, open(one->path, O_WRONLY | O_CLOEXEC));
+    return NULL;
+}
+
+/* Nor is who waits for the server to take leave of the client before a client yet, not for a moment. */
+static void who_waits_is_no_client(void **state) {
+    (void)state;
+    const fer_channel_options options = options_of(FER_WIRE_PLAIN);
+    fer_loop *loop = NULL;
+    fer_channel *channel = NULL;
+    noted connected = {0};
+    pthread_t thread;
+    struct flock mark = {0};
+    raw_waiter one = {"", -1};
+    make_fifos();
+    int reader = open(harness_path("in"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(reader >= 0);
+    assert_int_equal(flock(reader, LOCK_EX | LOCK_NB), 0);
+    mark.l_type = F_RDLCK;
+    mark.l_whence = SEEK_SET;
+    mark.l_len = 1;
+    assert_int_equal(fcntl(reader, F_OFD_SETLK, &mark), 0);
+    snprintf(one.path, sizeof one.path, "%s", harness_path("out"));
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_a_reader, &one), 0);
+    assert_int_equal(fer_loop_new(&loop), FER_OK);
+    assert_int_equal(fer_channel_connect(loop, fifos("out", "in"), &options, note_connected,
+                                         &connected, &channel),
+                     FER_OK);
+    step_some(loop);
+    assert_int_equal(atomic_load(&one.writer), -1);
+    assert_int_equal(connected.calls, 0);
+    mark.l_type = F_UNLCK;
+    assert_int_equal(fcntl(reader, F_OFD_SETLK, &mark), 0);
+    harness_run_until(loop, &connected.calls);
+    assert_int_equal(connected.status, FER_OK);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    raw_close(atomic_load(&one.writer));
+    raw_close(reader);
+    fer_channel_unref(channel);
+    end_loop(loop);
+    remove_fifos();
+}
+
 /* A server that does not take its client in time. */
 static void a_client_does_not_wait_forever(void **state) {
     (void)state;
@@ -331,6 +415,8 @@ int main(int argc, char **argv) {
         HARNESS_TEST(a_server_without_memory_tries_again),
         HARNESS_TEST(a_client_follows_one_that_died),
         HARNESS_TEST(a_client_waits_until_it_is_taken),
+        HARNESS_TEST(who_only_looks_is_no_reader),
+        HARNESS_TEST(who_waits_is_no_client),
         HARNESS_TEST(a_client_does_not_wait_forever),
     };
     return HARNESS_MAIN("server_fifo", tests, NULL, argc, argv);

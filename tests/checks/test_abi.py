@@ -7,10 +7,13 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Callable
 from unittest import mock
 
 import abi
+import headers
 
 HEADER = '#define FER_API __attribute__((visibility("default")))\nFER_API int fer_one(int a);\n'
 SOURCE = '#include "ferrule.h"\nint fer_one(int a) { return a; }\n'
@@ -18,7 +21,7 @@ MAP = "FERRULE_1.0 { global: fer_*; local: *; };\n"
 
 
 class Abi(unittest.TestCase):
-    def setUp(self):
+    def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
         include = self.folder / "capi" / "include"
         (include / "ferrule").mkdir(parents=True)
@@ -29,21 +32,21 @@ class Abi(unittest.TestCase):
             "SUPPRESSIONS": self.folder / "suppressions.ini",
         }.items():
             self.enterContext(mock.patch.object(abi, name, value))
-        self.enterContext(mock.patch.object(abi.headers, "INCLUDE", include))
-        self.enterContext(mock.patch.object(abi.headers, "ROOT", self.folder))
-        functions = abi.headers.all_functions
-        self.enterContext(mock.patch.object(abi.headers, "all_functions", lambda: functions(include)))
+        self.enterContext(mock.patch.object(headers, "INCLUDE", include))
+        self.enterContext(mock.patch.object(headers, "ROOT", self.folder))
+        functions = headers.all_functions
+        self.enterContext(mock.patch.object(headers, "all_functions", lambda: functions(include)))
         (self.folder / "suppressions.ini").write_text("# none\n", encoding="utf-8")
 
-    def enterContext(self, context):  # unittest has it from Python 3.11 on
+    def enterContext(self, context: Any) -> Any:  # unittest has it from Python 3.11 on
         value = context.__enter__()
         self.addCleanup(context.__exit__, None, None, None)
         return value
 
-    def header(self, text):
+    def header(self, text: str) -> None:
         (self.folder / "capi" / "include" / "ferrule.h").write_text(text, encoding="utf-8")
 
-    def library(self, source=SOURCE, soname=abi.SONAME, options=()):
+    def library(self, source: str = SOURCE, soname: str = abi.SONAME, options: Sequence[str] = ()) -> str:
         (self.folder / "source.c").write_text(source, encoding="utf-8")
         (self.folder / "source.map").write_text(MAP, encoding="utf-8")
         path = str(self.folder / "libferrule.so")
@@ -55,21 +58,21 @@ class Abi(unittest.TestCase):
         )  # fmt: skip
         return path
 
-    def run_quietly(self, function, *arguments):
+    def run_quietly(self, function: Callable[..., int], *arguments: object) -> tuple[int, str]:
         with contextlib.redirect_stdout(io.StringIO()) as output:
             status = function(*arguments)
         return status, output.getvalue()
 
-    def accept_symbols(self, *names):
+    def accept_symbols(self, *names: str) -> None:
         (self.folder / "symbols.txt").write_text(
             "".join(f"{name}@@FERRULE_1.0\n" for name in names), encoding="utf-8"
         )
 
-    def test_symbols_as_expected(self):
+    def test_symbols_as_expected(self) -> None:
         self.accept_symbols("fer_one")
         self.assertEqual(self.run_quietly(abi.check_symbols, self.library())[0], 0)
 
-    def test_new_symbol(self):
+    def test_new_symbol(self) -> None:
         self.accept_symbols("fer_one")
         self.header(HEADER + "FER_API int fer_two(void);\n")
         status, output = self.run_quietly(
@@ -78,13 +81,13 @@ class Abi(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("+fer_two@@FERRULE_1.0", output)
 
-    def test_missing_symbol(self):
+    def test_missing_symbol(self) -> None:
         self.accept_symbols("fer_one", "fer_two")
         status, output = self.run_quietly(abi.check_symbols, self.library())
         self.assertEqual(status, 1)
         self.assertIn("-fer_two@@FERRULE_1.0", output)
 
-    def test_exported_but_not_declared(self):
+    def test_exported_but_not_declared(self) -> None:
         self.accept_symbols("fer_hidden", "fer_one")
         library = self.library(SOURCE + "int fer_hidden(void) { return 2; }\n")
         status, output = self.run_quietly(abi.check_symbols, library)
@@ -92,7 +95,7 @@ class Abi(unittest.TestCase):
         self.assertIn("+fer_hidden", output)
 
     @unittest.skipUnless(shutil.which("abidw"), "abidw is not installed")
-    def test_changed_type(self):
+    def test_changed_type(self) -> None:
         header = (
             HEADER
             + "typedef struct fer_pair { int a; } fer_pair;\nFER_API int fer_sum(const fer_pair *pair);\n"
@@ -109,7 +112,7 @@ class Abi(unittest.TestCase):
         self.assertEqual(self.run_quietly(abi.check_diff, self.library(source))[0], 0)
 
     @unittest.skipUnless(shutil.which("abidw"), "abidw is not installed")
-    def test_private_type_may_change(self):
+    def test_private_type_may_change(self) -> None:
         header = HEADER + "typedef struct fer_loop fer_loop;\nFER_API int fer_size(const fer_loop *loop);\n"
         # A private header of the same name as the public one, as impl/ has them.
         body = '#line 1 "impl/ferrule.h"\nstruct fer_loop { int a; %s };\n'
@@ -122,7 +125,7 @@ class Abi(unittest.TestCase):
         self.assertNotIn("long", (self.folder / "baseline.abi").read_text(encoding="utf-8"))
 
     @unittest.skipUnless(shutil.which("abidw"), "abidw is not installed")
-    def test_parameter_of_another_private_type(self):
+    def test_parameter_of_another_private_type(self) -> None:
         types = "typedef struct fer_loop fer_loop;\ntypedef struct fer_pipe fer_pipe;\n"
         body = "struct fer_loop { int a; };\nstruct fer_pipe { int a; };\n%s { return thing->a; }\n"
         first = "int fer_size(const fer_loop *thing)"
@@ -132,19 +135,19 @@ class Abi(unittest.TestCase):
         self.header(f"{HEADER}{types}FER_API {second};\n")
         self.assertEqual(self.run_quietly(abi.check_diff, self.library(SOURCE + body % second))[0], 1)
 
-    def test_machine_paths(self):
+    def test_machine_paths(self) -> None:
         self.assertEqual(
             abi.machine_paths("<a path='/home/somebody/x.c' name='/' b='include/x.h'/>"),
             ["/home/somebody/x.c"],
         )
 
-    def test_soname_and_needed(self):
+    def test_soname_and_needed(self) -> None:
         status, output = self.run_quietly(abi.check_link, self.library(soname="libferrule.so.2"))
         self.assertEqual(status, 1)
         self.assertIn("the soname is", output)
         self.assertIn("libuv is not among", output)
 
-    def test_forbidden_calls(self):
+    def test_forbidden_calls(self) -> None:
         source = SOURCE + "#include <stdlib.h>\nint fer_two(void) { abort(); }\n"
         status, output = self.run_quietly(abi.check_link, self.library(source))
         self.assertEqual(status, 1)

@@ -24,7 +24,7 @@ TREE = {
 
 
 class CheckDocs(unittest.TestCase):
-    def problems(self, name="README.md", old="", new=""):
+    def problems(self, name: str = "README.md", old: str = "", new: str = "") -> str:
         self.assertIn(old, TREE[name])
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
@@ -35,58 +35,58 @@ class CheckDocs(unittest.TestCase):
                 (root / path).write_text(text, encoding="utf-8")
             return " | ".join(problem for check in check_docs.CHECKS.values() for problem in check(root))
 
-    def test_good(self):
+    def test_good(self) -> None:
         self.assertEqual(self.problems(), "")
 
-    def test_function_without_page(self):
+    def test_function_without_page(self) -> None:
         self.assertIn("no page names fer_one", self.problems("docs/errors.md", "fer_one()", "it"))
 
-    def test_function_that_does_not_exist(self):
+    def test_function_that_does_not_exist(self) -> None:
         self.assertIn("names fer_two, which", self.problems("README.md", "# Read\n", "# Read\n`fer_two()`\n"))
 
-    def test_status_that_does_not_exist(self):
+    def test_status_that_does_not_exist(self) -> None:
         self.assertIn(
             "names FER_ENOPE, which", self.problems("README.md", "# Read\n", "# Read\n`FER_ENOPE`\n")
         )
 
-    def test_status_missing(self):
+    def test_status_missing(self) -> None:
         self.assertIn(
             "lacks FER_EINVAL", self.problems("docs/errors.md", "| FER_EINVAL | -1 | invalid argument |", "")
         )
 
-    def test_status_with_another_value(self):
+    def test_status_with_another_value(self) -> None:
         self.assertIn("FER_EINVAL is -1", self.problems("docs/errors.md", "-1", "-11"))
 
-    def test_status_with_another_text(self):
+    def test_status_with_another_text(self) -> None:
         self.assertIn("FER_EINVAL is -1", self.problems("docs/errors.md", "invalid argument", "wrong"))
 
-    def test_broken_link(self):
+    def test_broken_link(self) -> None:
         self.assertIn("which is not there", self.problems("README.md", "errors.md#", "error.md#"))
 
-    def test_broken_anchor(self):
+    def test_broken_anchor(self) -> None:
         self.assertIn("no such heading", self.problems("README.md", "(#read)", "(#write)"))
 
-    def test_block_unlike_its_file(self):
+    def test_block_unlike_its_file(self) -> None:
         self.assertIn("is not what a.c says", self.problems("a.c", "int b", "long b"))
         self.assertIn("is not what a.c says", self.problems("README.md", "int a;\nint b", "int a;\n\nint b"))
 
-    def test_block_of_no_file(self):
+    def test_block_of_no_file(self) -> None:
         self.assertIn(
             "repeats b.c, which is not there", self.problems("README.md", "part of: a", "part of: b")
         )
 
-    def test_block_unlike_its_vector(self):
+    def test_block_unlike_its_vector(self) -> None:
         self.assertIn("has other bytes", self.problems("README.md", "01 02  ", "01 03  "))
 
-    def test_block_of_no_vector(self):
+    def test_block_of_no_vector(self) -> None:
         self.assertIn("the vector two, which", self.problems("README.md", "vector: one", "vector: two"))
 
-    def test_program_in_a_language_that_is_not_run(self):
+    def test_program_in_a_language_that_is_not_run(self) -> None:
         self.assertIn(
             "in 'sh', which no test runs", self.problems("README.md", "run -->\n```c", "run -->\n```sh")
         )
 
-    def test_unknown_promise(self):
+    def test_unknown_promise(self) -> None:
         self.assertIn("“ran”, which means nothing", self.problems("README.md", "!-- run", "!-- ran"))
 
 

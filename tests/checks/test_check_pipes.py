@@ -41,7 +41,7 @@ TREE = {
 
 
 class CheckPipes(unittest.TestCase):
-    def problems(self, name="docs/pipes.md", old="", new=""):
+    def problems(self, name: str = "docs/pipes.md", old: str = "", new: str = "") -> str:
         self.assertIn(old, TREE[name])
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
@@ -51,32 +51,32 @@ class CheckPipes(unittest.TestCase):
                 (root / path).write_text(changed, encoding="utf-8")
             return " | ".join(check_pipes.problems(root))
 
-    def test_good(self):
+    def test_good(self) -> None:
         self.assertEqual(self.problems(), "")
 
-    def test_member_of_the_seed_without_a_row(self):
+    def test_member_of_the_seed_without_a_row(self) -> None:
         self.assertIn("no row for try_write", self.problems(old="| `try_write` |", new="| - |"))
         self.assertIn("TCP: no row for nodelay", self.problems(old="| `nodelay` |", new="| - |"))
         self.assertIn("UDP: no row for set_ttl", self.problems(old="| `set_ttl` |", new="| - |"))
 
-    def test_nothing_in_a_language(self):
+    def test_nothing_in_a_language(self) -> None:
         self.assertIn("has nothing in Python", self.problems(old="| `fact` |", new="| - |"))
 
-    def test_name_that_does_not_exist(self):
+    def test_name_that_does_not_exist(self) -> None:
         self.assertIn("C has no fer_three", self.problems(old="fer_two(a", new="fer_three(a"))
         self.assertIn("Python has no send", self.problems(old="| `fact` |", new="| `send()` |"))
         self.assertIn("Python has no _own", self.problems(old="| `fact` |", new="| `_own()` |"))
         self.assertIn("Node has no send", self.problems(old="`end()`", new="`send()`"))
         self.assertIn("Node has no 'gone'", self.problems(old="'handle'", new="'gone'"))
 
-    def test_members_that_are_inherited(self):
+    def test_members_that_are_inherited(self) -> None:
         path = "bindings/python/ferrule/pipe.py"
         self.assertIn("Python has no bind", self.problems(path, "class Pipe(Base)", "class Pipe"))
         path = "bindings/node/index.d.ts"
         self.assertIn("Node has no bind", self.problems(path, "  interface Pipe extends Stream {}\n"))
         self.assertIn("Node has no end", self.problems(path, "class Pipe extends Duplex", "class Pipe"))
 
-    def test_name_that_no_test_uses(self):
+    def test_name_that_no_test_uses(self) -> None:
         self.assertIn("no test in C uses fer_two", self.problems("tests/c/test.c", "fer_two", "fer_two_more"))
         self.assertIn("no test in Python uses fact", self.problems("tests/python/test.py", ".fact"))
         self.assertIn("no test in Node uses 'handle'", self.problems("tests/node/a.test.js", "'handle'"))

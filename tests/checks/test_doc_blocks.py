@@ -35,13 +35,13 @@ It prints this:
 
 
 class DocBlocks(unittest.TestCase):
-    def setUp(self):
+    def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.page = Path(folder.name) / "page.md"
         self.page.write_text(PAGE, encoding="utf-8")
 
-    def test_blocks(self):
+    def test_blocks(self) -> None:
         found = [
             (block.line, block.language, block.promise, block.text) for block in doc_blocks.blocks(self.page)
         ]
@@ -55,12 +55,12 @@ class DocBlocks(unittest.TestCase):
             ],
         )
 
-    def test_programs(self):
+    def test_programs(self) -> None:
         (program,) = doc_blocks.programs(self.page, "python")
         self.assertEqual((program.block.line, program.prints), (13, "1\n2\n"))
         self.assertEqual(doc_blocks.programs(self.page, "c"), [])
 
-    def test_vector_bytes(self):
+    def test_vector_bytes(self) -> None:
         self.assertEqual(doc_blocks.vector_bytes("01 00  HELLO, one\n0a\n\n  ff 00   end\n"), "01000aff00")
 
 

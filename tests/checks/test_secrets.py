@@ -10,7 +10,7 @@ FILE = Path(__file__).resolve().parents[1] / "vectors" / "secrets.json"
 
 
 class Secrets(unittest.TestCase):
-    def test_the_proofs_are_what_the_page_says(self):
+    def test_the_proofs_are_what_the_page_says(self) -> None:
         vectors = json.loads(FILE.read_text(encoding="utf-8"))["secrets"]
         self.assertGreaterEqual(len(vectors), 3)
         for vector in vectors:

@@ -5,7 +5,9 @@ import io
 import json
 import os
 import unittest
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import doc_blocks
 
@@ -14,10 +16,10 @@ PAGE = ROOT / "docs" / "wire-format.md"
 VECTORS = ROOT / "tests" / "vectors" / "frames.json"
 
 
-def receiver():
+def receiver() -> dict[str, Any]:
     """The names that the program of the page defines."""
     (program,) = doc_blocks.programs(PAGE, "python")
-    names = {}
+    names: dict[str, Any] = {}
     exec(compile(program.block.text, str(PAGE), "exec"), names)
     return names
 
@@ -25,12 +27,12 @@ def receiver():
 class Stream:
     """The bytes of a vector, with the descriptors that ride on them."""
 
-    def __init__(self, vector):
+    def __init__(self, vector: dict[str, Any]) -> None:
         self.bytes = io.BytesIO(bytes.fromhex(vector["hex"]))
         self.rides = vector.get("rides", [])
-        self.descriptors = collections.deque()
+        self.descriptors: collections.deque[int] = collections.deque()
 
-    def read(self, size):
+    def read(self, size: int) -> bytes:
         first = self.bytes.tell()
         data = self.bytes.read(size)
         for ride in self.rides:
@@ -39,7 +41,7 @@ class Stream:
         return data
 
 
-def replay(names, vector):
+def replay(names: dict[str, Any], vector: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What the receiver of the page sees, in the words of the vectors."""
     stream = Stream(vector)
     native = vector["wire"] == "native"
@@ -63,13 +65,13 @@ def replay(names, vector):
             os.close(descriptor)
 
 
-def last_event(event):
+def last_event(event: dict[str, Any]) -> dict[str, Any]:
     """The last event of a vector, as the receiver of the page tells of it."""
     return {"status": event.get("status", "FER_EOF")}
 
 
 class WireFormat(unittest.TestCase):
-    def test_vectors(self):
+    def test_vectors(self) -> None:
         names = receiver()
         vectors = json.loads(VECTORS.read_text(encoding="utf-8"))["vectors"]
         count = 0

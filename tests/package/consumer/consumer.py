@@ -6,12 +6,12 @@ import sys
 import ferrule
 
 
-async def echo(channel):
+async def echo(channel: ferrule.Channel) -> None:
     async for message in channel:
         await channel.send(message)
 
 
-async def main(address):
+async def main(address: str) -> bytes:
     async with ferrule.listen(address, echo):
         async with ferrule.connect(address) as channel:
             await channel.send(b"hello")

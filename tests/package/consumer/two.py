@@ -10,18 +10,18 @@ import tempfile
 import ferrule
 
 
-async def child():
+async def child() -> None:
     async with ferrule.parent(max_handles=1) as channel:
         message = await channel.recv_message()
         with open(message.handles[0].detach(), "wb") as file:
             file.write(message + b", written by the other process")
         await channel.send(b"done")
         # The channel's end is the parent's to say.
-        async for message in channel:
-            raise ValueError(message)
+        async for unexpected in channel:
+            raise ValueError(unexpected)
 
 
-async def parent():
+async def parent() -> str:
     with tempfile.TemporaryFile() as file:
         async with ferrule.spawn(sys.executable, __file__, "child") as other:
             await other.channel.send(b"hello", handles=[file])
@@ -31,10 +31,10 @@ async def parent():
         return file.read().decode()
 
 
-async def knows_the_secret(address):
+async def knows_the_secret(address: str) -> bool:
     """The proof of a secret is libsodium's work."""
 
-    async def greet(channel):
+    async def greet(channel: ferrule.Channel) -> None:
         await channel.send(b"welcome")
 
     async with ferrule.listen(address, greet, secret="open sesame"):
@@ -42,7 +42,7 @@ async def knows_the_secret(address):
             return await channel.recv() == b"welcome"
 
 
-def libraries():
+def libraries() -> list[str]:
     with open("/proc/self/maps", encoding="utf-8") as maps:
         return sorted({line.split(maxsplit=5)[5].rstrip("\n") for line in maps if ".so" in line})
 

@@ -3,42 +3,94 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Iterator
+import socket
 from typing import Any
 
 import ferrule
 import pytest
-from children import ECHO, SYNC_ECHO, python
+from children import SYNC_ECHO, python
 from ferrule import _ferrule, sync
+from support import message, raw_peer
 
 TIMES: list[dict[str, Any]] = [{}, {"busy_poll": 0}, {"busy_poll": 0.00005}, {"busy_poll": 0.001}]
-MANY = 100_000
-
-# Where there is one only, the peer runs while this side does not look.
-two_processors = pytest.mark.skipif(
-    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="one processor"
-)
+MANY = 10_000
 
 
-@pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
-    """Whether there was something each time that a host lingered."""
-    linger = _ferrule.ferpy_loop_linger
-    seen: list[bool] = []
+class Peer:
+    """The raw end of a channel. It answers just before the host lingers, so that looking finds the answer."""
 
-    def noting(loop: Any) -> int | None:
-        result = linger(loop)
-        seen.append(result is not None)
+    def __init__(self, raw: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.found = 0
+        self._raw = raw
+        self._linger = _ferrule.ferpy_loop_linger
+        raw.setblocking(False)
+        monkeypatch.setattr(_ferrule, "ferpy_loop_linger", self._answer_and_linger)
+
+    def _answer(self) -> None:
+        try:
+            if self._raw.recv(1 << 16):
+                self._raw.sendall(message(b"answer"))
+        except BlockingIOError:
+            pass  # Nothing was asked.
+
+    def _answer_and_linger(self, loop: Any) -> int | None:
+        self._answer()
+        result = self._linger(loop)
+        self.found += result is not None
         return result
 
-    monkeypatch.setattr(_ferrule, "ferpy_loop_linger", noting)
-    yield seen
+    async def answer_others(self) -> None:
+        """What is asked by who does not linger after it."""
+        while True:
+            await asyncio.sleep(0.001)
+            self._answer()
+
+
+async def end(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def exchange(channel: ferrule.Channel, number: int) -> None:
     await channel.send(b"%d" % number)
     assert await channel.recv() == b"%d" % number
+
+
+@pytest.mark.parametrize("ways", ["one task", "two tasks"])
+async def test_answers_are_found_by_looking(address: str, monkeypatch: pytest.MonkeyPatch, ways: str) -> None:
+    """Also when the task that asks is not the one that receives: it runs a turn of the asyncio loop later."""
+    answers: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def receive() -> None:
+        async for received in channel:
+            await answers.put(received)
+
+    async with raw_peer(address, busy_poll=0.001) as (raw, channel):
+        peer = Peer(raw, monkeypatch)
+        tasks = [asyncio.ensure_future(peer.answer_others())]
+        take = channel.recv
+        if ways == "two tasks":
+            tasks.append(asyncio.ensure_future(receive()))
+            take = answers.get
+        for _ in range(MANY):
+            await channel.send(b"question")
+            assert await take() == b"answer"
+            if peer.found >= 10:
+                break
+        await end(*tasks)
+    assert peer.found >= 10
+
+
+async def test_none_is_looked_for_when_told_so(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with raw_peer(address, busy_poll=0) as (raw, channel):
+        peer = Peer(raw, monkeypatch)
+        answering = asyncio.ensure_future(peer.answer_others())
+        for _ in range(200):
+            await channel.send(b"question")
+            assert await channel.recv() == b"answer"
+        await end(answering)
+    assert peer.found == 0
 
 
 @pytest.mark.parametrize("options", TIMES, ids=str)
@@ -57,50 +109,11 @@ async def test_questions_and_answers_and_timers_beside_them(options: dict[str, A
         while number < 500 or ticks < 10:
             await exchange(child.channel, number)
             number += 1
-        ticking.cancel()
-        await asyncio.gather(ticking, return_exceptions=True)
-
-
-@two_processors
-async def test_answers_are_found_by_looking(found: list[bool]) -> None:
-    async with ferrule.spawn(*python(ECHO), busy_poll=0.001) as child:
-        for number in range(MANY):
-            await exchange(child.channel, number)
-            if found.count(True) >= 10:
-                break
-        assert found.count(True) >= 10
-
-
-async def test_none_is_looked_for_when_told_so(found: list[bool]) -> None:
-    async with ferrule.spawn(*python(SYNC_ECHO), busy_poll=0) as child:
-        for number in range(1000):
-            await exchange(child.channel, number)
-    assert True not in found
-
-
-@two_processors
-async def test_who_is_woken_by_another_task_looks_too(found: list[bool]) -> None:
-    """The task that asks is not the one that receives: it runs a turn of the asyncio loop later."""
-    answers: asyncio.Queue[bytes] = asyncio.Queue()
-
-    async def receive(channel: ferrule.Channel) -> None:
-        async for message in channel:
-            await answers.put(message)
-
-    async with ferrule.spawn(*python(SYNC_ECHO), busy_poll=0.001) as child:
-        receiving = asyncio.ensure_future(receive(child.channel))
-        for number in range(MANY):
-            await child.channel.send(b"%d" % number)
-            assert await answers.get() == b"%d" % number
-            if found.count(True) >= 10:
-                break
-        receiving.cancel()
-        await asyncio.gather(receiving, return_exceptions=True)
-    assert found.count(True) >= 10
+        await end(ticking)
 
 
 async def test_callbacks_of_the_host_have_their_turn() -> None:
-    """However many answers are found by looking: each callback runs before many more are."""
+    """However many answers are found by looking."""
     host = asyncio.get_running_loop()
     async with ferrule.spawn(*python(SYNC_ECHO), busy_poll=0.001) as child:
         for number in range(1000):
@@ -119,8 +132,8 @@ async def test_two_ends_on_one_loop() -> None:
     one, other = await ferrule.pair(busy_poll=0.001)
 
     async def echo() -> None:
-        async for message in other:
-            await other.send(message)
+        async for received in other:
+            await other.send(received)
         await other.close()
 
     echoing = asyncio.ensure_future(echo())

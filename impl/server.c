@@ -439,6 +439,17 @@ fer_status fer__server_drain(fer_server *server, fer_server_closed_cb cb, void *
     return FER_OK;
 }
 
+void fer__server_abort(fer_server *server) {
+    fer__link *at = server->channels.next;
+    server->draining = 1;
+    abort_server(&server->object);
+    while (at != &server->channels) {
+        fer_channel *channel = FER__CONTAINER(at, fer_channel, at_server);
+        at = at->next;
+        fer__channel_abort(channel);
+    }
+}
+
 fer_status fer__server_address(const fer_server *server, char *buffer, size_t *size) {
     size_t length = strlen(server->address);
     if (length + 1 > *size) {

@@ -38,7 +38,7 @@ struct fer_server {
     size_t admitted_count; /**< let in, and not among the channels yet */
     uint32_t max_channels; /**< 0: no limit */
     uint32_t max_half_open;
-    uint8_t draining; /**< closed when the last channel is */
+    uint8_t draining; /**< told to be closed when the last channel is */
     fer__line line;
     fer__bound bound;
     fer__fifos *fifos;   /**< NULL except on FIFOs */
@@ -58,6 +58,7 @@ fer_status fer__server_await(fer_server *server);
 fer_status fer__server_close(fer_server *server, fer_server_closed_cb cb, void *user);
 fer_status fer__server_address(const fer_server *server, char *buffer, size_t *size);
 fer_status fer__server_drain(fer_server *server, fer_server_closed_cb cb, void *user);
+void fer__server_abort(fer_server *server);
 void fer__server_hold_loop(fer_server *server, int hold);
 
 /* server_bind.c */

@@ -308,6 +308,8 @@ declare namespace ferrule {
     [Symbol.asyncIterator](): AsyncIterableIterator<Channel>;
     /** Stop listening, and close every channel that the server gave out, each as its close() does. */
     drain(): Promise<void>;
+    /** Stop listening, and abort every channel that the server gave out, as its abort() does. close() waits for the end. */
+    abort(): void;
     /** The same as close(), for `await using`. */
     [Symbol.asyncDispose](): Promise<void>;
 

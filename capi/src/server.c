@@ -79,6 +79,14 @@ fer_status fer_server_drain(fer_server *server, fer_server_closed_cb cb, void *u
     return fer__server_drain(server, cb, user);
 }
 
+fer_status fer_server_abort(fer_server *server) {
+    FER__TRY(check_server_any(server));
+    if (server->blocking != NULL)
+        return fer__fail(FER_ENOTSUP, "the channels of a blocking server are its program's");
+    fer__server_abort(server);
+    return FER_OK;
+}
+
 /* Begin a call that a blocking server allows while no other is under way. */
 static fer_status begin(fer_server *server) {
     FER__TRY(check_server_any(server));

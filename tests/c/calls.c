@@ -337,6 +337,10 @@ static fer_status drain_server(objects *o) {
     return fer_server_drain(o->server, NULL, NULL);
 }
 
+static fer_status abort_server(objects *o) {
+    return fer_server_abort(o->server);
+}
+
 static fer_status close_server(objects *o) {
     return fer_server_close(o->server, NULL, NULL);
 }
@@ -471,6 +475,7 @@ const call calls[] = {
     {"fer_channel_abort", CALL_CHANNEL, CLOSED | EVEN, abort_channel},
     {"fer_handle_close", CALL_PIPE, CLOSED, close_handle},
     {"fer_server_drain", CALL_SERVER, CLOSED, drain_server},
+    {"fer_server_abort", CALL_SERVER, CLOSED, abort_server},
     {"fer_server_close", CALL_SERVER, CLOSED | EVEN, close_server},
     {"fer_loop_close_objects", CALL_LOOP, 0, close_objects},
     {"fer_loop_close", CALL_LOOP, CLOSED, close_loop},

@@ -425,6 +425,8 @@ static void what_a_blocking_server_does_not_have_is_refused(void **state) {
     fer_server *server = NULL;
     assert_int_equal(fer_sync_listen(address_of("s"), NULL, &server), FER_OK);
     assert_int_equal(fer_server_drain(server, NULL, NULL), FER_ENOTSUP);
+    assert_int_equal(fer_server_abort(server), FER_ENOTSUP);
+    assert_int_equal(fer_server_abort(NULL), FER_EINVAL);
     assert_int_equal(fer_server_set_limits(server, 1, 0), FER_ENOTSUP);
     assert_int_equal(fer_server_set_limits(server, 0, 5), FER_OK);
     assert_int_equal(fer_server_count(server), 0);

@@ -162,6 +162,28 @@ test('drain() does not wait for ever, nor after a close()', isolated(async ({ ad
   await abortAll(client);
 }));
 
+test('abort() waits for nobody', isolated(async ({ address, folder }) => {
+  for (const drains of [false, true]) {
+    const { server, next } = await listenQueue(address, { closeTimeout: 100_000_000 });
+    const clients = await Promise.all([1, 2, 3].map(() => ferrule.connect(address)));
+    const peers = [await next(), await next(), await next()];
+    const ends = peers.map((peer) => event(peer, 'close'));
+    // These clients never read.
+    const sends = peers.map((peer) => assert.rejects(peer.send(Buffer.alloc(8 << 20)), { code: 'ECANCELED' }));
+    const draining = drains ? server.drain() : undefined;
+    assert.equal(server.abort(), undefined);
+    assert.equal(server.closed, true);
+    assert.deepEqual(fs.readdirSync(folder), []);
+    await server.close();
+    assert.equal(server.count, 0);
+    await Promise.all([...ends, ...sends, draining]);
+    for (const client of clients) await assert.rejects(async () => { while (await client.receive() !== null); }, { code: 'ECONNRESET' });
+    server.abort();
+    await server.drain();
+    await abortAll(...clients);
+  }
+}));
+
 test('drain() of a server that nobody came to', isolated(async ({ address }) => {
   const { server } = await listenQueue(address);
   await server.drain();

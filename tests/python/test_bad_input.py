@@ -370,7 +370,7 @@ TAKE_NOTHING = set(
     Channel.abort Channel.stats Child.wait Child.kill Child.terminate HasFileno.fileno Loop.default_loop Loop.stop
     Loop.fileno Loop.get_timeout Loop.now Loop.update_time Loop.close PipeServer.get_loop PipeServer.is_serving
     PipeServer.close PipeServer.wait_closed PipeServer.serve_forever ReceivedHandle.fileno ReceivedHandle.detach
-    ReceivedHandle.close Server.close Server.drain Server.serve_forever Stream.stop_read UDP.stop_recv
+    ReceivedHandle.close Server.abort Server.close Server.drain Server.serve_forever Stream.stop_read UDP.stop_recv
     Timer.stop sync.Channel.abort sync.Channel.fileno sync.Channel.stats sync.Server.fileno sync.Child.wait
     sync.Child.kill sync.Child.terminate sync.Server.close sync.activation_address ipc.IPCChannelClient.close
     ipc.PosixNamedPipeChannel.close ipc.TCPSocketChannel.connect ipc.TCPSocketChannel.close

@@ -189,6 +189,43 @@ async def test_drain(folder: Path, transport: str) -> None:
         await ferrule.connect(server.address, timeout=0.01)
 
 
+@pytest.mark.parametrize("drains", [False, True])
+async def test_abort(address: str, drains: bool) -> None:
+    """Nobody is waited for; handlers end without a report."""
+    told = told_to_the_loop()
+    stuck: list[ferrule.Channel] = []
+
+    async def handler(channel: ferrule.Channel) -> None:
+        stuck.append(channel)
+        if len(stuck) % 2:
+            await channel.recv()
+        while True:
+            await channel.send(b"y" * 500_000)
+
+    server = await ferrule.listen(address, handler, close_timeout=None)
+    channels = [await ferrule.connect(address) for _ in range(4)]
+    await until(lambda: len(stuck) == 4)
+    draining = asyncio.ensure_future(server.drain()) if drains else None
+    await asyncio.sleep(0)
+    server.abort()
+    assert server.closed
+    await server.close()
+    assert server.count == 0
+    if draining is not None:
+        await draining
+    assert all(channel.closed for channel in stuck)
+    server.abort()
+    await server.drain()
+    # Some had been told goodbye before.
+    ends = (ConnectionResetError, ferrule.EndOfStream) if drains else ConnectionResetError
+    for channel in channels:
+        with pytest.raises(ends):
+            while True:
+                await channel.recv()
+        channel.abort()
+    assert told == []
+
+
 async def test_drain_after_close(address: str) -> None:
     server = await ferrule.listen(address, echo)
     async with ferrule.connect(address) as channel:

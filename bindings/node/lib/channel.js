@@ -481,7 +481,8 @@ class Channel extends EventEmitter {
 
   /** With captureRejections: a listener's promise was rejected. */
   [Symbol.for('nodejs.rejection')](error) {
-    this.abort();
+    // By its name: other objects have an abort() of their own.
+    Channel.prototype.abort.call(this);
     this.emit('error', error);
   }
 }

@@ -140,10 +140,7 @@ class Server extends EventEmitter {
   close(options) {
     if (checkBoolean(checkOptions(options).drain, 'options.drain', false)) return this.drain();
     return new Promise((resolve) => {
-      if (!this.#closing) {
-        check(this.#handle.close(), 'close');
-        this.#closing = true;
-      }
+      this.#stop('close');
       if (this.#closed) resolve();
       else this.#closers.push(resolve);
     });
@@ -159,6 +156,13 @@ class Server extends EventEmitter {
     const closing = this.close();
     await Promise.allSettled(channels.map((channel) => channel.close()));
     await closing;
+  }
+
+  /** Stop listening, and abort every channel that the server gave out, as its abort() does. close() waits for the end. */
+  abort() {
+    this.#stop('abort');
+    for (const channel of [...this.#channels]) channel.abort();
+    check(this.#handle.abort(), 'abort');
   }
 
   /**
@@ -200,6 +204,12 @@ class Server extends EventEmitter {
       this.close();
       throw error;
     }
+  }
+
+  #stop(call) {
+    if (this.#closing) return;
+    check(this.#handle.close(), call);
+    this.#closing = true;
   }
 
   #isAllowed(who) {

@@ -126,11 +126,21 @@ static napi_value server_close(napi_env env, napi_callback_info info) {
     return fer_node_status(env, status);
 }
 
+/** abort(): stop, and abort the channels; serverClosed() comes after them if it has not come yet. */
+static napi_value server_abort(napi_env env, napi_callback_info info) {
+    fer_node_object *object = fer_node_this(env, info, FER_NODE_SERVER, 0, NULL);
+    if (object == NULL) {
+        return NULL;
+    }
+    return fer_node_status(env, fer_server_abort(object->server));
+}
+
 napi_status fer_node_server_init(napi_env env, napi_value exports) {
     static const napi_property_descriptor methods[] = {
-        FER_NODE_SERVER_ACCESS_METHODS,       FER_NODE_METHOD("listen", server_listen),
-        FER_NODE_METHOD("take", server_take), FER_NODE_METHOD("address", server_address),
-        FER_NODE_METHOD("hold", server_hold), FER_NODE_METHOD("close", server_close),
+        FER_NODE_SERVER_ACCESS_METHODS,         FER_NODE_METHOD("listen", server_listen),
+        FER_NODE_METHOD("take", server_take),   FER_NODE_METHOD("address", server_address),
+        FER_NODE_METHOD("hold", server_hold),   FER_NODE_METHOD("close", server_close),
+        FER_NODE_METHOD("abort", server_abort),
     };
     napi_value constructor = NULL;
     FER_NODE_TRY(napi_define_class(env, "Server", NAPI_AUTO_LENGTH, server_new, NULL,

@@ -167,6 +167,20 @@ class Server:
         for channel in channels:
             await channel._until_closed()
 
+    def abort(self) -> None:
+        """Stop listening, and abort every channel that the server gave out, as ``Channel.abort()`` does.
+
+        Handlers are treated as with ``drain()``. ``close()`` waits for the end. May be called after ``close()``, and
+        ends the wait of ``drain()``.
+        Source: ``fer_server_abort``.
+        """
+        self._stop()
+        self._draining = True
+        for channel in list(self._channels):
+            channel.abort()
+        # So that the end of the server comes after theirs.
+        _ferrule.fer_server_abort(self._c)
+
     def _stop(self) -> None:
         if not self._ending:
             _ferrule.fer_server_close(self._c, weak_method(self._on_closed))

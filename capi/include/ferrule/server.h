@@ -139,6 +139,20 @@ FER_API fer_status fer_server_close(fer_server *server, fer_server_closed_cb cb,
 FER_API fer_status fer_server_drain(fer_server *server, fer_server_closed_cb cb, void *user);
 
 /**
+ * Stop listening, and abort every channel that the server gave out and that is still open, with
+ * fer_channel_abort(): nothing is flushed, and nobody is waited for. Ends a fer_server_drain() that takes
+ * too long. To be told when all of them are closed, call fer_server_close() afterwards.
+ *
+ * @param server  the server, on a loop; one that is closed, or being drained, is allowed.
+ * Ownership: the caller's reference stays the caller's, and so do those to the channels.
+ * Thread: the loop's.
+ * Callbacks: may be called from any callback.
+ * @return FER_OK; FER_EINVAL; FER_ENOTSUP on a blocking server; FER_ETHREAD; FER_EFORK.
+ * Seed: none.
+ */
+FER_API fer_status fer_server_abort(fer_server *server);
+
+/**
  * Limit how much clients can make the server hold.
  *
  * @param server         the server.

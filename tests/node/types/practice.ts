@@ -12,6 +12,7 @@ async function main(): Promise<void> {
   await ferrule.listen('pipe:x', { allow: 'all' }, () => {});
   const count: number = server.count;
   await server.drain();
+  const nothing: void = server.abort();
 
   const channel = await ferrule.connect(server.address, { secret: 'x', anyUser: true });
   const who: ferrule.PeerCredentials = channel.peerCredentials;
@@ -28,7 +29,7 @@ async function main(): Promise<void> {
   const { code, signal }: ferrule.ChildExit = await child.exited;
   await (await ferrule.spawn('program', { shell: true })).unref().close();
   const up: ferrule.Channel = await ferrule.parent({ signal: AbortSignal.timeout(1), wire: 'plain' });
-  console.log(code, signal, up, process_.pid);
+  console.log(code, signal, up, process_.pid, nothing);
 }
 
 void main();

@@ -195,8 +195,8 @@ LEFT_OUT = {
     "from_status",
     "of_kind",
 }
-# FER_EBADF is taken for "later", and FER_ENOTSUP is for channels of the other kind.
-NEVER = {"ferrule.TCP.nodelay", "ferrule.TCP.keepalive", "ferrule.Channel.abort"}
+# FER_EBADF is taken for "later", and FER_ENOTSUP is for channels and servers that wait.
+NEVER = {"ferrule.TCP.nodelay", "ferrule.TCP.keepalive", "ferrule.Channel.abort", "ferrule.Server.abort"}
 
 
 def function_behind(call: ast.Call, function: types.FunctionType, owner: type | None) -> Any:

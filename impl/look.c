@@ -89,10 +89,18 @@ fer_status fer__look_read(fer_channel *channel) {
     fer__look *look = &channel->object.loop->look;
     const fer__batch *batch = &channel->object.loop->batch;
     fer_status status = FER_EAGAIN;
+    fer__signals before;
     if (look->channel == NULL || channel->out.queued > 0)
         return FER_EAGAIN;
+    look->channel = NULL;
+    fer__os_hold_signals(&before);
     while (status == FER_EAGAIN && batch->count == 0 && may_look(channel))
         status = fer__channel_read(channel, 0);
-    look->channel = NULL;
-    return status;
+    if (status != FER_EAGAIN || batch->count > 0) {
+        fer__os_release_signals(&before);
+        return status;
+    }
+    /* Who looks waits, for the caller: a signal ends that. */
+    status = fer__os_deliver_signals(&before);
+    return status == FER_OK ? FER_EAGAIN : status;
 }

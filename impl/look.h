@@ -33,7 +33,10 @@ void fer__look_turn(fer_loop *loop);
 /** Look for whatever the loop waits for. Gives whether there is something. */
 int fer__look_linger(fer_loop *loop);
 
-/** Look for an answer by reading. As fer__channel_read(); FER_EAGAIN when there is no reason to look, too. */
+/**
+ * Look for an answer by reading. As fer__channel_read(); FER_EAGAIN when there is no reason to look, too; FER_EINTR when
+ * a handler of a signal ran and nothing came.
+ */
 fer_status fer__look_read(fer_channel *channel);
 
 #endif

@@ -216,6 +216,21 @@ uint32_t fer__os_switches(void);
 /** Let another thread or process run, if one waits for this processor. */
 void fer__os_yield(void);
 
+/** Which signals wait. */
+typedef struct fer__signals {
+    uint64_t set[16];
+} fer__signals;
+
+/**
+ * Have signals for this thread wait, except for those of its own faults: a handler that runs while nothing waits
+ * in the kernel would end no call. `before` receives what is to be given back at once, by one of the next two.
+ */
+void fer__os_hold_signals(fer__signals *before);
+void fer__os_release_signals(const fer__signals *before);
+
+/** As fer__os_release_signals(). FER_EINTR when a handler ran, also for one that came while they waited. */
+fer_status fer__os_deliver_signals(const fer__signals *before);
+
 /* Names of pipes. */
 
 /** What fer__os_bind_pipe() made, so that it can be removed again. */

@@ -3,8 +3,10 @@
 #define _GNU_SOURCE 1
 #endif
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include <uv.h>
 
@@ -482,6 +484,51 @@ static void a_blocking_channel_looks_before_it_blocks(void **state) {
     }
 }
 
+static void on_alarm(int number) {
+    (void)number;
+}
+
+/* A handler that ran while it looked ends the call as one does that ran while it slept. */
+static void a_signal_ends_a_look(void **state) {
+    (void)state;
+    enum { ROUNDS = 10, QUICK = 20, OFTEN = ROUNDS - 2 };
+    const fer_channel_options options = options_for(WINDOW_US);
+    const struct itimerval in_the_look = {{0, 0}, {0, WINDOW_US / 3}};
+    struct sigaction action;
+    struct sigaction before;
+    fer_channel *channel = NULL;
+    int peer = -1;
+    int interrupted = 0;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_alarm;
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    assert_int_equal(fer_sync_connect(make_ends(&peer), &options, HARNESS_PATIENCE_MS, &channel),
+                     FER_OK);
+    raw_send(peer, frame, FRAME);
+    receive(channel);
+    for (int i = 0; i < ROUNDS; i++) {
+        fer_message message;
+        fer_status status;
+        for (int n = 0; n < QUICK; n++) {
+            ask_blocking(channel, peer);
+            raw_send(peer, frame, FRAME);
+            receive(channel);
+        }
+        ask_blocking(channel, peer);
+        assert_int_equal(setitimer(ITIMER_REAL, &in_the_look, NULL), 0);
+        status = fer_sync_receive(channel, 50, &message);
+        interrupted += status == FER_EINTR;
+        assert_true(status == FER_EINTR || status == FER_ETIMEDOUT);
+        raw_send(peer, frame, FRAME);
+        receive(channel);
+    }
+    /* It may come just before the call begins. */
+    assert_in_range(interrupted, OFTEN, ROUNDS);
+    fer_channel_unref(channel);
+    raw_close(peer);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(a_loop_looks_once_it_has_learned),
@@ -495,6 +542,7 @@ int main(int argc, char **argv) {
         HARNESS_TEST(streams_do_not_look),
         HARNESS_TEST(who_does_not_receive_does_not_look),
         HARNESS_TEST(a_blocking_channel_looks_before_it_blocks),
+        HARNESS_TEST(a_signal_ends_a_look),
     };
     return HARNESS_MAIN("system_look", tests, NULL, argc, argv);
 }

@@ -52,11 +52,11 @@ def programs(page: Path, language: str) -> list[Program]:
     """The programs of a page in one language."""
     found: list[Program] = []
     for block in blocks(page):
-        if block.promise == "run" and block.language == language:
+        if block.promise == "run":
             found.append(Program(block))
         elif block.promise == "prints" and found:
             found[-1].prints = block.text
-    return found
+    return [program for program in found if program.block.language == language]
 
 
 def vector_bytes(text: str) -> str:

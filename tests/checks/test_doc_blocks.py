@@ -60,6 +60,14 @@ class DocBlocks(unittest.TestCase):
         self.assertEqual((program.block.line, program.prints), (13, "1\n2\n"))
         self.assertEqual(doc_blocks.programs(self.page, "c"), [])
 
+    def test_what_a_program_prints_is_not_that_of_one_before_it(self) -> None:
+        self.page.write_text(
+            PAGE + "\n<!-- run -->\n```c\nint y;\n```\n\n<!-- prints -->\n```text\n3\n```\n", encoding="utf-8"
+        )
+        for language, prints in (("python", "1\n2\n"), ("c", "3\n")):
+            (program,) = doc_blocks.programs(self.page, language)
+            self.assertEqual(program.prints, prints)
+
     def test_vector_bytes(self) -> None:
         self.assertEqual(doc_blocks.vector_bytes("01 00  HELLO, one\n0a\n\n  ff 00   end\n"), "01000aff00")
 

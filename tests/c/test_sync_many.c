@@ -6,7 +6,9 @@
 #include "fixture.h"
 #include "stock.h"
 
-enum { KIB = 1024, MANY = STOCK, ROUNDS = 4 };
+enum { MANY = STOCK, ROUNDS = 4 };
+
+#define KIB ((size_t)1024)
 
 static void expect_stock(fer_channel *channel, const stock *of, size_t count) {
     for (size_t i = 0; i < count; i++) {

@@ -216,10 +216,13 @@ async def _meet(program: Program, process: Process, channel: Channel, patience: 
 def _send_signal(process: Process, number: int) -> None:
     """Send a signal to the process if it still runs.
 
-    That of asyncio looks first whether it does, in a way that takes the exit code from whoever waits for it.
+    That of asyncio looks first whether it does, in a way that takes the exit code from whoever waits for it. macOS has
+    no other before Python 3.13.
     """
     with contextlib.suppress(ChildProcessError, ProcessLookupError):
-        if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if not hasattr(os, "waitid"):
+            process.send_signal(number)
+        elif os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             os.kill(process.pid, number)
 
 

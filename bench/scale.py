@@ -13,8 +13,9 @@ IDLE_OBJECTS = 1000
 
 # How many channels are open, and the ways to use them.
 OPEN = (1, 10, 100, 1000)
-TURN, ASLEEP, CROWD = "turn", "asleep", "crowd"
+RAW, TURN, ASLEEP, CROWD = "raw", "turn", "asleep", "crowd"
 WAYS = {
+    RAW: "raw, polling: one message under way, on each in turn",
     TURN: "one message under way, on each in turn",
     ASLEEP: "the same, no busy poll",
     CROWD: "one message under way on each",
@@ -22,7 +23,7 @@ WAYS = {
 # What a message may cost on the most channels: so many times what it costs on the fewest that count. A crowd of one is no
 # crowd: there each message wakes somebody up.
 FLAT = 1.25
-FEWEST = {TURN: 1, ASLEEP: 1, CROWD: 10}
+FEWEST = {RAW: 1, TURN: 1, ASLEEP: 1, CROWD: 10}
 
 # Sizes of large messages, the program of each group, and how much memory the largest may take, × its size.
 LARGE = (16 << 20, 32 << 20, 64 << 20)
@@ -83,7 +84,9 @@ def measure_memory(count: int = IDLE_OBJECTS) -> list[Memory]:
 
 def _one_cost(way: str, channels: int, seconds: float) -> Cost:
     arguments = [way, str(channels), str(seconds)]
-    served, driven = run_pair(program("ferrule_many"), arguments, PATIENCE_SECONDS + seconds)
+    served, driven = run_pair(
+        program("raw_many" if way == RAW else "ferrule_many"), arguments, PATIENCE_SECONDS + seconds
+    )
     if served["count"] != driven["count"] or driven["count"] == 0:
         raise Failure(f"{channels} channels, {way}: {served['count']} and {driven['count']} round trips")
     messages = 2 * driven["count"]
@@ -140,6 +143,17 @@ def growth(costs: list[Cost], way: str) -> Optional[float]:
     if FEWEST[way] not in clock or OPEN[-1] not in clock:
         return None
     return clock[OPEN[-1]] / clock[FEWEST[way]]
+
+
+def most_growth(costs: list[Cost], way: str) -> Optional[float]:
+    """What is still flat; None for raw, by which it is measured.
+
+    Who does not sleep waits for memory alone, and that of a thousand sockets is in no cache of a processor: the time
+    that raw sockets take more for it is not the library's.
+    """
+    if way == RAW:
+        return None
+    return FLAT * max(1.0, growth(costs, RAW) or 1.0) if way == TURN else FLAT
 
 
 def slowdown(larges: list[Large], group: str) -> Optional[float]:

@@ -10,13 +10,13 @@ from rich.table import Table
 from rich.text import Text
 from scale import (
     FEWEST,
-    FLAT,
     IDLE_OBJECTS,
     LARGE_MEMORY,
     LINEAR,
     OPEN,
     WAYS,
     growth,
+    most_growth,
     slowdown,
 )
 
@@ -153,7 +153,9 @@ def costs_grid(figures: Figures) -> Grid:
         grown = growth(figures.costs, way)
         if grown is not None:
             since = f" from {FEWEST[way]} on" if FEWEST[way] > OPEN[0] else ""
-            grid.add(text, *cells, verdict(f"× {grown:.2f}{since}, ≤ {FLAT:g}", grown <= FLAT))
+            most = most_growth(figures.costs, way)
+            said = f"× {grown:.2f}{since}"
+            grid.add(text, *cells, said if most is None else verdict(f"{said}, ≤ {most:.2f}", grown <= most))
     return grid
 
 

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common.h"
 #include "usage.h"
@@ -30,13 +29,6 @@ static char address[4096];
 static int serves;
 static int crowd;
 
-static double processor_time(void) {
-    struct timespec time;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
 static void connect_next(void);
 
 static void on_closed(fer_channel *channel, fer_status status, void *user) {
@@ -58,7 +50,7 @@ static void send_one(fer_channel *channel) {
 /* All channels are open, and were used once. */
 static void start(void) {
     started = now();
-    cpu = processor_time();
+    cpu = usage_processor();
     for (size_t i = 0; i < (crowd ? wanted : 1); i++) {
         send_one(channels[i]);
     }
@@ -83,7 +75,7 @@ static void on_reply(fer_channel *channel) {
     count++;
     if (ended == 0 && count % CLOCK_EVERY == 0 && now() - started >= seconds) {
         ended = now();
-        cpu = processor_time() - cpu;
+        cpu = usage_processor() - cpu;
     }
     if (ended == 0) {
         send_one(crowd ? channel : channels[count % wanted]);
@@ -100,7 +92,7 @@ static void echo(fer_channel *channel, const fer_message *message) {
     /* The first one on each channel is not counted. */
     if (count == wanted) {
         started = now();
-        cpu = processor_time();
+        cpu = usage_processor();
     }
     ended = now();
 }
@@ -174,7 +166,7 @@ int main(int argc, char **argv) {
         die("check", "not every channel was closed in order");
     }
     if (serves) {
-        cpu = processor_time() - cpu;
+        cpu = usage_processor() - cpu;
         count -= wanted;
     }
     printf("{\"count\": %llu, \"seconds\": %.6f, \"cpu\": %.6f}\n", (unsigned long long)count,

@@ -7,7 +7,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -23,13 +22,6 @@ static uint64_t count;
 static double started;
 static double ended;
 static double cpu;
-
-static double processor_time(void) {
-    struct timespec time;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static int make_socket(const char *path, struct sockaddr_un *address) {
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -113,7 +105,7 @@ static void echo(size_t index) {
     }
     if (count++ == 0) {
         started = now();
-        cpu = processor_time();
+        cpu = usage_processor();
     }
     send_one(sockets[index]);
     ended = now();
@@ -150,7 +142,7 @@ static void run(int serves, double seconds) {
             }
         }
     }
-    cpu = processor_time() - cpu;
+    cpu = usage_processor() - cpu;
 }
 
 int main(int argc, char **argv) {
@@ -172,7 +164,7 @@ int main(int argc, char **argv) {
     } else {
         connect_all(argv[2]);
         started = now();
-        cpu = processor_time();
+        cpu = usage_processor();
         send_one(sockets[0]);
     }
     run(serves, strtod(argv[5], NULL));

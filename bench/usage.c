@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -135,6 +136,13 @@ void usage_print(const struct usage *before, size_t count) {
     /* The other side has not measured yet. Its end of input tells when both may end. */
     while (getchar() != EOF) {
     }
+}
+
+double usage_processor(void) {
+    struct timespec time;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
 void usage_end(void) {

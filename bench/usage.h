@@ -34,6 +34,9 @@ size_t usage_peak(void);
 /** Have the library's memory counted, and as many descriptors as there may be. Once, at first. */
 void usage_start(void);
 
+/** Seconds of the processor that this process has had. */
+double usage_processor(void);
+
 /** How often the library asked its allocator for memory since then. */
 uint64_t usage_calls(void);
 

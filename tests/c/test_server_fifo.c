@@ -68,6 +68,65 @@ static void go(fer_loop *loop, fer_channel *channel, keeper *to) {
     to->served = NULL;
 }
 
+/** A client that was not made by this library, but takes the lock as one does. */
+typedef struct raw_client {
+    int reader;
+    int writer;
+} raw_client;
+
+static raw_client raw_client_open(void) {
+    raw_client one = {open(harness_path("out"), O_RDONLY | O_NONBLOCK | O_CLOEXEC),
+                      open(harness_path("in"), O_WRONLY | O_NONBLOCK | O_CLOEXEC)};
+    assert_true(one.reader >= 0 && one.writer >= 0);
+    assert_int_equal(flock(one.reader, LOCK_EX | LOCK_NB), 0);
+    return one;
+}
+
+static void raw_client_die(const raw_client *one) {
+    raw_close(one->reader);
+    raw_close(one->writer);
+}
+
+static void step_some(fer_loop *loop) {
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(fer_loop_step(loop, 1), FER_OK);
+}
+
+/** A server and a client that sees nothing of it but the FIFOs: each has a loop of its own. */
+typedef struct apart {
+    fer_loop *serving;
+    fer_loop *connecting;
+    fer_server *server;
+    keeper to;
+    fer_channel *channel;
+    noted connected;
+} apart;
+
+static void apart_open(apart *both, const fer_channel_options *options) {
+    memset(both, 0, sizeof *both);
+    assert_int_equal(fer_loop_new(&both->serving), FER_OK);
+    assert_int_equal(fer_loop_new(&both->connecting), FER_OK);
+    assert_int_equal(fer_server_listen(both->serving, fifos("in", "out"), options, keep, &both->to,
+                                       NULL, &both->server),
+                     FER_OK);
+}
+
+static void apart_connect(apart *both, const fer_channel_options *options) {
+    assert_int_equal(fer_channel_connect(both->connecting, fifos("out", "in"), options,
+                                         note_connected, &both->connected, &both->channel),
+                     FER_OK);
+}
+
+static void apart_close(apart *both) {
+    fer_channel_unref(both->channel);
+    fer_channel_unref(both->to.served);
+    fer_server_unref(both->server);
+    end_loop(both->connecting);
+    end_loop(both->serving);
+}
+
+/* Servers that go on. */
+
 static void a_fifo_that_became_a_file_is_told_of(void **state) {
     (void)state;
     fer_loop *loop = NULL;
@@ -133,13 +192,10 @@ static void a_client_comes_only_once(void **state) {
     assert_int_equal(fer_loop_new(&loop), FER_OK);
     assert_int_equal(
         fer_server_listen(loop, fifos("in", "out"), &options, keep, &to, NULL, &server), FER_OK);
-    int reader = open(harness_path("out"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    int writer = open(harness_path("in"), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-    assert_true(reader >= 0 && writer >= 0);
-    assert_int_equal(flock(reader, LOCK_EX | LOCK_NB), 0);
+    const raw_client one = raw_client_open();
     harness_run_until(loop, &to.taken.calls);
     /* A half of a message: what follows is no beginning of one. */
-    assert_int_equal(write(writer, "\0\0\0\4ab", 6), 6);
+    assert_int_equal(write(one.writer, "\0\0\0\4ab", 6), 6);
     assert_int_equal(fer_channel_abort(to.served), FER_OK);
     fer_channel_unref(to.served);
     to.served = NULL;
@@ -148,9 +204,8 @@ static void a_client_comes_only_once(void **state) {
     assert_int_equal(to.taken.calls, 1);
     /* It sees the end, as it should, and makes room. */
     uint8_t byte;
-    assert_int_equal(read(reader, &byte, 1), 0);
-    raw_close(writer);
-    raw_close(reader);
+    assert_int_equal(read(one.reader, &byte, 1), 0);
+    raw_client_die(&one);
     to.taken.calls = 0;
     go(loop, come_with(loop, fifos("out", "in"), &options, &to), &to);
     fer_server_unref(server);
@@ -194,70 +249,31 @@ static void a_server_without_memory_tries_again(void **state) {
 
 /* What the client before has left. */
 
-/** A client that was not made by this library, but takes the lock as one does. */
-typedef struct raw_client {
-    int reader;
-    int writer;
-} raw_client;
-
-static raw_client raw_client_open(void) {
-    raw_client one = {open(harness_path("out"), O_RDONLY | O_NONBLOCK | O_CLOEXEC),
-                      open(harness_path("in"), O_WRONLY | O_NONBLOCK | O_CLOEXEC)};
-    assert_true(one.reader >= 0 && one.writer >= 0);
-    assert_int_equal(flock(one.reader, LOCK_EX | LOCK_NB), 0);
-    return one;
-}
-
-static void raw_client_die(const raw_client *one) {
-    raw_close(one->reader);
-    raw_close(one->writer);
-}
-
-static void step_some(fer_loop *loop) {
-    for (int i = 0; i < 50; i++)
-        assert_int_equal(fer_loop_step(loop, 1), FER_OK);
-}
-
 /* A client that died is no part of the next one's stream, however late the server sees it. */
 static void a_client_follows_one_that_died(void **state) {
     (void)state;
     for (int wire = 0; wire < 2; wire++) {
         const fer_channel_options options = options_of((fer_wire)wire);
-        fer_loop *serving = NULL;
-        fer_loop *connecting = NULL;
-        fer_server *server = NULL;
-        fer_channel *channel = NULL;
-        noted connected = {0};
-        keeper to = {0};
-        assert_int_equal(fer_loop_new(&serving), FER_OK);
-        assert_int_equal(fer_loop_new(&connecting), FER_OK);
-        assert_int_equal(
-            fer_server_listen(serving, fifos("in", "out"), &options, keep, &to, NULL, &server),
-            FER_OK);
+        apart both;
+        apart_open(&both, &options);
         const raw_client before = raw_client_open();
         if (wire == FER_WIRE_NATIVE)
             assert_int_equal(write(before.writer, hello_bytes, HELLO_SIZE), HELLO_SIZE);
-        harness_run_until(serving, &to.taken.calls);
+        harness_run_until(both.serving, &both.to.taken.calls);
         assert_int_equal(write(before.writer, "\0\0\0\4ab", 6), 6);
         raw_client_die(&before);
-        assert_int_equal(fer_channel_connect(connecting, fifos("out", "in"), &options,
-                                             note_connected, &connected, &channel),
-                         FER_OK);
-        step_some(connecting);
-        assert_int_equal(connected.calls, 0);
-        fer_channel_unref(to.served);
-        to.served = NULL;
-        to.taken.calls = 0;
-        while (to.taken.calls == 0 || connected.calls == 0) {
-            assert_int_equal(fer_loop_step(serving, 1), FER_OK);
-            assert_int_equal(fer_loop_step(connecting, 1), FER_OK);
+        apart_connect(&both, &options);
+        step_some(both.connecting);
+        assert_int_equal(both.connected.calls, 0);
+        fer_channel_unref(both.to.served);
+        both.to.served = NULL;
+        both.to.taken.calls = 0;
+        while (both.to.taken.calls == 0 || both.connected.calls == 0) {
+            assert_int_equal(fer_loop_step(both.serving, 1), FER_OK);
+            assert_int_equal(fer_loop_step(both.connecting, 1), FER_OK);
         }
-        assert_int_equal(connected.status, FER_OK);
-        fer_channel_unref(channel);
-        fer_channel_unref(to.served);
-        fer_server_unref(server);
-        end_loop(connecting);
-        end_loop(serving);
+        assert_int_equal(both.connected.status, FER_OK);
+        apart_close(&both);
     }
 }
 
@@ -266,35 +282,23 @@ static void a_client_waits_until_it_is_taken(void **state) {
     (void)state;
     for (int wire = 0; wire < 2; wire++) {
         const fer_channel_options options = options_of((fer_wire)wire);
-        fer_loop *serving = NULL;
-        fer_loop *connecting = NULL;
-        fer_server *server = NULL;
-        fer_channel *channel = NULL;
-        noted connected = {0};
-        keeper to = {0};
+        apart both;
         int waiting = -1;
-        assert_int_equal(fer_loop_new(&serving), FER_OK);
-        assert_int_equal(fer_loop_new(&connecting), FER_OK);
-        assert_int_equal(
-            fer_server_listen(serving, fifos("in", "out"), &options, keep, &to, NULL, &server),
-            FER_OK);
-        assert_int_equal(fer_channel_connect(connecting, fifos("out", "in"), &options,
-                                             note_connected, &connected, &channel),
-                         FER_OK);
-        step_some(connecting);
-        assert_int_equal(connected.calls, 0);
+        apart_open(&both, &options);
+        apart_connect(&both, &options);
+        step_some(both.connecting);
+        assert_int_equal(both.connected.calls, 0);
         int reader = open(harness_path("in"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         assert_true(reader >= 0);
         assert_int_equal(ioctl(reader, FIONREAD, &waiting), 0);
         assert_int_equal(waiting, 0);
         raw_close(reader);
         /* It dies. */
-        assert_int_equal(fer_channel_abort(channel), FER_OK);
-        fer_channel_unref(channel);
-        end_loop(connecting);
-        go(serving, come_with(serving, fifos("out", "in"), &options, &to), &to);
-        fer_server_unref(server);
-        end_loop(serving);
+        assert_int_equal(fer_channel_abort(both.channel), FER_OK);
+        harness_run_until(both.connecting, &both.connected.calls);
+        assert_int_equal(both.connected.status, FER_ECANCELED);
+        go(both.serving, come_with(both.serving, fifos("out", "in"), &options, &both.to), &both.to);
+        apart_close(&both);
     }
 }
 
@@ -384,27 +388,14 @@ static void who_waits_is_no_client(void **state) {
 static void a_client_does_not_wait_forever(void **state) {
     (void)state;
     fer_channel_options options = options_of(FER_WIRE_PLAIN);
-    fer_loop *serving = NULL;
-    fer_loop *connecting = NULL;
-    fer_server *server = NULL;
-    fer_channel *channel = NULL;
-    noted connected = {0};
-    keeper to = {0};
+    apart both;
     options.connect_timeout_ms = 0;
     options.handshake_timeout_ms = 30;
-    assert_int_equal(fer_loop_new(&serving), FER_OK);
-    assert_int_equal(fer_loop_new(&connecting), FER_OK);
-    assert_int_equal(
-        fer_server_listen(serving, fifos("in", "out"), &options, keep, &to, NULL, &server), FER_OK);
-    assert_int_equal(fer_channel_connect(connecting, fifos("out", "in"), &options, note_connected,
-                                         &connected, &channel),
-                     FER_OK);
-    harness_run_until(connecting, &connected.calls);
-    assert_int_equal(connected.status, FER_ETIMEDOUT);
-    fer_channel_unref(channel);
-    fer_server_unref(server);
-    end_loop(connecting);
-    end_loop(serving);
+    apart_open(&both, &options);
+    apart_connect(&both, &options);
+    harness_run_until(both.connecting, &both.connected.calls);
+    assert_int_equal(both.connected.status, FER_ETIMEDOUT);
+    apart_close(&both);
 }
 
 int main(int argc, char **argv) {

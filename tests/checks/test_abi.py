@@ -46,7 +46,7 @@ class Abi(unittest.TestCase):
     def header(self, text: str) -> None:
         (self.folder / "capi" / "include" / "ferrule.h").write_text(text, encoding="utf-8")
 
-    def library(self, source: str = SOURCE, soname: str = abi.SONAME, options: Sequence[str] = ()) -> str:
+    def build(self, source: str = SOURCE, soname: str = abi.SONAME, options: Sequence[str] = ()) -> str:
         (self.folder / "source.c").write_text(source, encoding="utf-8")
         (self.folder / "source.map").write_text(MAP, encoding="utf-8")
         path = str(self.folder / "libferrule.so")
@@ -70,26 +70,26 @@ class Abi(unittest.TestCase):
 
     def test_symbols_as_expected(self) -> None:
         self.accept_symbols("fer_one")
-        self.assertEqual(self.run_quietly(abi.check_symbols, self.library())[0], 0)
+        self.assertEqual(self.run_quietly(abi.check_symbols, self.build())[0], 0)
 
     def test_new_symbol(self) -> None:
         self.accept_symbols("fer_one")
         self.header(HEADER + "FER_API int fer_two(void);\n")
         status, output = self.run_quietly(
-            abi.check_symbols, self.library(SOURCE + "int fer_two(void) { return 2; }\n")
+            abi.check_symbols, self.build(SOURCE + "int fer_two(void) { return 2; }\n")
         )
         self.assertEqual(status, 1)
         self.assertIn("+fer_two@@FERRULE_1.0", output)
 
     def test_missing_symbol(self) -> None:
         self.accept_symbols("fer_one", "fer_two")
-        status, output = self.run_quietly(abi.check_symbols, self.library())
+        status, output = self.run_quietly(abi.check_symbols, self.build())
         self.assertEqual(status, 1)
         self.assertIn("-fer_two@@FERRULE_1.0", output)
 
     def test_exported_but_not_declared(self) -> None:
         self.accept_symbols("fer_hidden", "fer_one")
-        library = self.library(SOURCE + "int fer_hidden(void) { return 2; }\n")
+        library = self.build(SOURCE + "int fer_hidden(void) { return 2; }\n")
         status, output = self.run_quietly(abi.check_symbols, library)
         self.assertEqual(status, 1)
         self.assertIn("+fer_hidden", output)
@@ -102,14 +102,14 @@ class Abi(unittest.TestCase):
         )
         source = SOURCE + "int fer_sum(const fer_pair *pair) { return pair->a; }\n"
         self.header(header)
-        self.assertEqual(self.run_quietly(abi.accept, self.library(source)), (0, mock.ANY))
-        self.assertEqual(self.run_quietly(abi.check_diff, self.library(source))[0], 0)
+        self.assertEqual(self.run_quietly(abi.accept, self.build(source)), (0, mock.ANY))
+        self.assertEqual(self.run_quietly(abi.check_diff, self.build(source))[0], 0)
         self.header(header.replace("int a;", "int a; int b;"))
-        status, output = self.run_quietly(abi.check_diff, self.library(source))
+        status, output = self.run_quietly(abi.check_diff, self.build(source))
         self.assertEqual(status, 1)
         self.assertIn("fer_pair", output)
         self.header(header)
-        self.assertEqual(self.run_quietly(abi.check_diff, self.library(source))[0], 0)
+        self.assertEqual(self.run_quietly(abi.check_diff, self.build(source))[0], 0)
 
     @unittest.skipUnless(shutil.which("abidw"), "abidw is not installed")
     def test_private_type_may_change(self) -> None:
@@ -118,9 +118,9 @@ class Abi(unittest.TestCase):
         body = '#line 1 "impl/ferrule.h"\nstruct fer_loop { int a; %s };\n'
         body += '#line 9 "source.c"\nint fer_size(const fer_loop *loop) { return loop->a; }\n'
         self.header(header)
-        self.assertEqual(self.run_quietly(abi.accept, self.library(SOURCE + body % "")), (0, mock.ANY))
+        self.assertEqual(self.run_quietly(abi.accept, self.build(SOURCE + body % "")), (0, mock.ANY))
         self.assertEqual(
-            self.run_quietly(abi.check_diff, self.library(SOURCE + body % "long b;")), (0, mock.ANY)
+            self.run_quietly(abi.check_diff, self.build(SOURCE + body % "long b;")), (0, mock.ANY)
         )
         self.assertNotIn("long", (self.folder / "baseline.abi").read_text(encoding="utf-8"))
 
@@ -131,9 +131,9 @@ class Abi(unittest.TestCase):
         first = "int fer_size(const fer_loop *thing)"
         second = "int fer_size(const fer_pipe *thing)"
         self.header(f"{HEADER}{types}FER_API {first};\n")
-        self.assertEqual(self.run_quietly(abi.accept, self.library(SOURCE + body % first)), (0, mock.ANY))
+        self.assertEqual(self.run_quietly(abi.accept, self.build(SOURCE + body % first)), (0, mock.ANY))
         self.header(f"{HEADER}{types}FER_API {second};\n")
-        self.assertEqual(self.run_quietly(abi.check_diff, self.library(SOURCE + body % second))[0], 1)
+        self.assertEqual(self.run_quietly(abi.check_diff, self.build(SOURCE + body % second))[0], 1)
 
     def test_machine_paths(self) -> None:
         self.assertEqual(
@@ -142,14 +142,14 @@ class Abi(unittest.TestCase):
         )
 
     def test_soname_and_needed(self) -> None:
-        status, output = self.run_quietly(abi.check_link, self.library(soname="libferrule.so.2"))
+        status, output = self.run_quietly(abi.check_link, self.build(soname="libferrule.so.2"))
         self.assertEqual(status, 1)
         self.assertIn("the soname is", output)
         self.assertIn("libuv is not among", output)
 
     def test_forbidden_calls(self) -> None:
         source = SOURCE + "#include <stdlib.h>\nint fer_two(void) { abort(); }\n"
-        status, output = self.run_quietly(abi.check_link, self.library(source))
+        status, output = self.run_quietly(abi.check_link, self.build(source))
         self.assertEqual(status, 1)
         self.assertIn("the library calls abort", output)
 

@@ -110,6 +110,7 @@ class Peer:
         try:
             await self.send_all(channel)
             if self.arguments.stay:
+                # What was sent in a turn leaves at its end.
                 await asyncio.sleep(0)
                 say("accepted")
                 flushing = asyncio.ensure_future(channel.flush())

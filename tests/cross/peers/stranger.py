@@ -10,7 +10,6 @@ import contextlib
 import os
 import select
 import socket
-import time
 from typing import Optional
 
 from common import Result, contents, expand, handle_is_good, make_handle, say, tells
@@ -65,21 +64,12 @@ class Peer:
 
     def connect(self) -> None:
         kind, _, place = self.arguments.address.partition(":")
-        deadline = time.monotonic() + 10
         if kind == "fifo":
             self.meeting = Fifos(*place.split(","))
             return
-        while True:
-            sock = socket.socket(socket.AF_INET if kind == "tcp" else socket.AF_UNIX)
-            host, _, port = place.rpartition(":")
-            try:
-                sock.connect((host, int(port)) if kind == "tcp" else place)
-                break
-            except (ConnectionRefusedError, FileNotFoundError):
-                sock.close()
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.005)
+        sock = socket.socket(socket.AF_INET if kind == "tcp" else socket.AF_UNIX)
+        host, _, port = place.rpartition(":")
+        sock.connect((host, int(port)) if kind == "tcp" else place)
         self.add(Socket(sock))
 
     def add(self, stream: Stream) -> None:

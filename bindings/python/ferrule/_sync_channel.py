@@ -141,7 +141,7 @@ class Channel:
         When it raises, some were sent and the rest was not, in order: where it matters which, use ``send()``.
 
         Raises as ``send()``.
-        Source: ``fer_sync_send``.
+        Source: ``fer_sync_send_many``.
         """
         deadline = Deadline(timeout)
         left = iter(messages)

@@ -24,15 +24,23 @@ static int64_t left(int64_t limit) {
     return limit >= 0 && rest < 0 ? 0 : rest;
 }
 
-/* Hold what is in the list from `first` on. How many that were; -1, with an exception set, when it is none. */
-static Py_ssize_t hold_some(ferpy_parts *held, PyObject *messages, Py_ssize_t first) {
+/* How many messages of the list to hold from `first` on; -1, with an exception set, when it is none. */
+static Py_ssize_t count_some(PyObject *messages, Py_ssize_t first) {
     Py_ssize_t count = PyList_Size(messages);
-    Py_ssize_t taken = 0;
 
     if (count < 0) {
         return -1;
     }
-    while (taken < BATCH && first + taken < count) {
+    count = count > first ? count - first : 0;
+    return count < BATCH ? count : BATCH;
+}
+
+/* Hold `room` messages of the list from `first` on. How many that were; -1, with an exception set, for none. */
+static Py_ssize_t hold_some(ferpy_parts *held, Py_ssize_t room, PyObject *messages,
+                            Py_ssize_t first) {
+    Py_ssize_t taken = 0;
+
+    while (taken < room) {
         PyObject *message = PyList_GetItem(messages, first + taken);
         if (!message) {
             break;
@@ -45,7 +53,6 @@ static Py_ssize_t hold_some(ferpy_parts *held, PyObject *messages, Py_ssize_t fi
             break;
         }
         taken++;
-        count = PyList_Size(messages);
     }
     if (PyErr_Occurred()) {
         if (taken == 0) {
@@ -95,16 +102,20 @@ static Py_ssize_t send_some(fer_channel *channel, const ferpy_parts *held, Py_ss
 PyObject *ferpy_sync_send_many(fer_channel *channel, PyObject *messages, long first,
                                long long timeout_ms) {
     static const ferpy_parts none = FERPY_PARTS_INIT;
-    ferpy_parts *held = PyMem_Malloc(BATCH * sizeof *held);
     fer_status status = FER_OK;
+    Py_ssize_t room = count_some(messages, first);
 
+    if (room < 0) {
+        return NULL;
+    }
+    ferpy_parts *held = PyMem_Malloc((size_t)room * sizeof *held);
     if (!held) {
         return PyErr_NoMemory();
     }
-    for (size_t i = 0; i < BATCH; i++) {
+    for (Py_ssize_t i = 0; i < room; i++) {
         held[i] = none;
     }
-    Py_ssize_t count = hold_some(held, messages, first);
+    Py_ssize_t count = hold_some(held, room, messages, first);
     Py_ssize_t sent = 0;
     if (count > 0) {
         Py_BEGIN_ALLOW_THREADS;
@@ -115,7 +126,7 @@ PyObject *ferpy_sync_send_many(fer_channel *channel, PyObject *messages, long fi
         ferpy_raise(status);
         count = -1;
     }
-    for (size_t i = 0; i < BATCH; i++) {
+    for (Py_ssize_t i = 0; i < room; i++) {
         ferpy_parts_release(&held[i]);
     }
     PyMem_Free(held);

@@ -2,7 +2,8 @@
  * A descriptor that a loop watches.
  *
  * On an own or borrowed loop libuv's uv_poll_t does the watching; on a blocking loop the waiting
- * call looks at loop->ios, and loop->watch has the same, if there is one. Reading and writing is done by the owner, with the functions of os.h.
+ * call looks at loop->ios, and loop->watch has the same, if there is one. Reading and writing is done by
+ * the owner, with the functions of os.h.
  */
 #ifndef FER_IMPL_IO_H
 #define FER_IMPL_IO_H

@@ -2,6 +2,7 @@
 #include "sync.h"
 
 #include "deadline.h"
+#include "look.h"
 #include "status.h"
 
 fer_status fer__sync_listen(const char *address, const fer_channel_options *options,
@@ -20,6 +21,7 @@ fer_status fer__sync_listen(const char *address, const fer_channel_options *opti
 static void move_to(fer_channel *channel, fer_loop *loop) {
     fer_loop *old = channel->object.loop;
     fer__sync_settle(old);
+    fer__look_forget(channel);
     fer__link_remove(&channel->object.all);
     fer__io_want(&channel->io, 0);
     fer__loop_ref(loop);

@@ -3,10 +3,10 @@
  *
  * A blocking channel or server is made here and used with the functions of this header, with
  * fer_channel_abort(), fer_channel_get_info(), fer_channel_ref() and their like. It costs one
- * descriptor, two on FIFOs, two more for fer_sync_server_fileno(), and no thread. Any thread may use it, one at a time: a call made while
- * another thread is in one gives FER_EBUSY. All times are in milliseconds; negative means without
- * limit, 0 does not wait. A signal that arrives during a wait ends it with FER_EINTR, so that a
- * program can act on it; call again to go on.
+ * descriptor, two on FIFOs, two more for fer_sync_server_fileno(), and no thread. Any thread may use
+ * it, one at a time: a call made while another thread is in one gives FER_EBUSY. All times are in
+ * milliseconds; negative means without limit, 0 does not wait. A signal that arrives during a wait
+ * ends it with FER_EINTR, so that a program can act on it; call again to go on.
  */
 #ifndef FERRULE_SYNC_H
 #define FERRULE_SYNC_H
